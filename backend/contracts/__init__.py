@@ -1,0 +1,1 @@
+"""Models that cross a boundary between browser, API, queue and worker."""

@@ -1,0 +1,96 @@
+"""What the workers can do: plugins with their parameter schemas, and every metric with its direction and range.
+
+The worker publishes it; the API validates submissions against it; the browser draws forms and axis menus from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backend.contracts.base import Contract, Name
+
+PluginKind = Literal["dataset", "model", "method", "metric", "attack"]
+
+
+class Attribute(Contract):
+    """A sensitive attribute of a dataset and the values it takes."""
+
+    name: str
+    title: str
+    values: list[str]
+
+
+class DatasetFacts(Contract):
+    """What is known of a dataset before a job is submitted."""
+
+    available: bool = True
+    unavailable_because: str | None = Field(default=None, description="What is missing and what to put where.")
+    data_hash: str | None = Field(default=None, description="SHA-256 of the source bytes.")
+    rows: int | None = None
+    train_rows: int | None = Field(default=None, description="Rows that a run trains on: the n of its accounting.")
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    target: str = ""
+    attributes: list[Attribute] = Field(default_factory=list)
+    licence: str = ""
+    source: str = ""
+
+
+class MethodFacts(Contract):
+    """What a form and the accountant need to know of a method."""
+
+    private: bool = False
+    engines: list[str] = Field(default_factory=list)
+
+
+class Plugin(Contract):
+    """One dataset, model, method, metric family or attack."""
+
+    kind: PluginKind
+    name: Name
+    title: str
+    summary: str
+    citation: str | None = None
+    version: str = Field(description="Hash of the plugin's code; part of the identity of every run that uses it.")
+    params_schema: dict[str, Any] = Field(description="JSON Schema of the parameters.")
+    dataset: DatasetFacts | None = None
+    method: MethodFacts | None = None
+
+
+class MetricInfo(Contract):
+    """What one figure means: charts, frontier and reports never guess."""
+
+    name: Name
+    title: str = Field(description="In words, for an axis.")
+    explanation: str = Field(description="One sentence for a reader who does not know the term.")
+    family: Name = Field(description="The metric or attack plugin that measures it.")
+    higher_is_better: bool | None = Field(description="None where neither direction is better.")
+    unit: str = ""
+    low: float | None = Field(default=None, description="Lower end of the range, where there is one.")
+    high: float | None = None
+    log: bool = False
+    per_subgroup: bool = True
+    kind: Literal["utility", "fairness", "privacy", "attack", "cost"] = "utility"
+
+
+class Catalogue(Contract):
+    """All of it, as one worker's code offers it."""
+
+    version: str = Field(description="Hash of the whole catalogue.")
+    engine_version: str = Field(description="Hash of the code that trains, accounts and evaluates; in run identity.")
+    training_schema: dict[str, Any]
+    plugins: list[Plugin]
+    metrics: list[MetricInfo]
+
+    def find(self, kind: PluginKind, name: str) -> Plugin | None:
+        """The plugin of that kind and name, or None."""
+        return next((p for p in self.plugins if p.kind == kind and p.name == name), None)
+
+    def names(self, kind: PluginKind) -> list[str]:
+        """Names of all plugins of a kind, sorted."""
+        return sorted(p.name for p in self.plugins if p.kind == kind)
+
+    def metric(self, name: str) -> MetricInfo | None:
+        """What is known of one metric, or None."""
+        return next((m for m in self.metrics if m.name == name), None)

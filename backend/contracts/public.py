@@ -1,0 +1,279 @@
+"""What the API answers: one model per noun. The TypeScript client is generated from these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from backend.contracts.base import Contract, Params
+from backend.contracts.results import JobStatus, Problem, Progress, Roc, RunStatus, Series
+from backend.contracts.runs import Setting
+from backend.contracts.spec import JobSpec
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list. `next` is the cursor of the following page, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class ProblemDetails(Contract):
+    """RFC 9457 problem details: the one shape of every error."""
+
+    type: str = Field(description="Stable identifier of the kind of error, such as /problems/validation.")
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    problems: list[Problem] = Field(default_factory=list, description="One entry per field that is wrong.")
+
+
+class Health(Contract):
+    """Whether the server can do its work, and if not, why."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    database: str = Field(description="Kind of database: sqlite or postgresql.")
+    workers: int = Field(description="Workers heard of lately.")
+    catalogue: str | None = Field(description="Version of the catalogue, None until a worker has published one.")
+    message: str = ""
+
+
+class Worker(Contract):
+    """One worker process."""
+
+    id: str
+    host: str
+    device: str
+    queues: list[str]
+    status: Literal["online", "gone", "stopped"]
+    started_at: datetime
+    heartbeat_at: datetime
+    jobs: list[str] = Field(default_factory=list, description="Jobs it works on.")
+
+
+class Claim(Contract):
+    """What a paper reports, as a preset states it."""
+
+    statement: str
+    value: float | None = None
+    unit: str = ""
+    source: str = ""
+
+
+class Preset(Contract):
+    """A study that reproduces a published claim, or teaches the tool."""
+
+    name: str
+    title: str
+    question: str
+    citation: str
+    spec: JobSpec
+    minutes: float | None = Field(default=None, description="About how long on two cores.")
+    claims: list[Claim] = Field(default_factory=list)
+    notes: str = ""
+
+
+class PreviewMethod(Contract):
+    """One method of a preview: how many settings and runs, and the noise that its epsilons need."""
+
+    name: str
+    title: str
+    settings: int
+    runs: int
+    swept: dict[str, list[Any]] = Field(default_factory=dict)
+
+
+class PreviewNoise(Contract):
+    """The noise multiplier that one private setting needs."""
+
+    method: str
+    epsilon: float
+    delta: float
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+    accountant: str
+
+
+class Preview(Contract):
+    """What a specification would run, before it is submitted."""
+
+    runs: int
+    settings: int
+    seeds: int
+    measured: int = Field(description="Runs whose results exist and will be reused.")
+    expected_seconds: float | None = Field(description="None until this worker has trained something like it.")
+    sentence: str = Field(description="The same in one line, for people.")
+    methods: list[PreviewMethod]
+    noise: list[PreviewNoise]
+    warnings: list[str] = Field(default_factory=list)
+
+
+class Job(Contract):
+    """A job as lists show it."""
+
+    id: str
+    name: str
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    runs: int
+    finished: int = Field(description="Runs with a result: succeeded or diverged.")
+    diverged: int = 0
+    failed: int = 0
+    reused: int = Field(description="Runs that were measured before this job and not trained again.")
+    degenerate: int = 0
+    attempt: int
+    progress: Progress
+    problem: ProblemDetails | None = Field(default=None, description="Why it failed and what to do.")
+    dataset: str
+    model: str
+    methods: list[str]
+    tags: list[str]
+    priority: int
+    preset: str | None
+
+
+class JobDetail(Job):
+    """A job whole."""
+
+    spec: JobSpec
+    subgroups: list[str] = Field(default_factory=list, description="Subgroups with measurements so far, `all` first.")
+
+
+class Run(Contract):
+    """A run as lists show it."""
+
+    id: str = Field(description="First 20 hex digits of its configuration hash.")
+    status: RunStatus
+    method: str
+    setting_id: int
+    seed: int
+    epsilon: float | None
+    params: Params = Field(description="Flat: method.*, training.*, model.* and dataset.* parameters.")
+    engine: str
+    wall_seconds: float | None
+    degenerate: bool
+    message: str | None
+    finished_at: datetime | None
+    reused: bool = Field(default=False, description="Measured before the job that lists it.")
+
+
+class MeasurementOut(Contract):
+    """One number with what it was measured on."""
+
+    run_id: str
+    method: str
+    seed: int
+    epsilon: float | None
+    metric: str
+    subgroup: str
+    split: str
+    value: float | None
+    n: int | None
+    low: float | None
+    high: float | None
+
+
+class RunDetail(Run):
+    """A run whole: configuration, results, history and ROC curves."""
+
+    config_hash: str
+    setting: Setting
+    jobs: list[str]
+    measurements: list[MeasurementOut]
+    history: list[Series]
+    rocs: list[Roc]
+
+
+class CurvePoint(Contract):
+    """One setting of one method: two metrics over its seeds. Intervals are 95 % Student t over seeds."""
+
+    setting_id: int
+    method: str
+    epsilon: float | None
+    params: Params
+    label: str
+    x: float | None
+    x_low: float | None
+    x_high: float | None
+    y: float | None
+    y_low: float | None
+    y_high: float | None
+    seeds: int
+    run_ids: list[str]
+    x_seeds: list[float | None]
+    y_seeds: list[float | None]
+    n: int | None
+    degenerate: bool
+    diverged: int
+    on_frontier: bool = False
+
+
+class Curve(Contract):
+    """Points of one method along its swept parameter; `baseline` marks a non-private reference line."""
+
+    method: str
+    title: str
+    series: str = Field(description="Names the curve where one method has several: dp_sgd, learning rate 0.1.")
+    baseline: bool
+    points: list[CurvePoint]
+
+
+class Curves(Contract):
+    """Curves of one or several jobs in two metrics, and a sentence that the data support."""
+
+    x: str
+    y: str
+    subgroup: str
+    split: str
+    x_subgroup: str
+    curves: list[Curve]
+    finding: str
+    caption: str
+
+
+class FrontierPoint(CurvePoint):
+    """A setting that no other setting beats on the chosen metrics."""
+
+
+class Frontier(Contract):
+    """The settings that no other beats, best x first, and how many were left out and why."""
+
+    x: str
+    y: str
+    subgroup: str
+    items: list[FrontierPoint]
+    considered: int
+    degenerate_left_out: int
+    caption: str
+
+
+class Figure(Contract):
+    """A Plotly figure with the sentence above it, the line below it and the table beside it."""
+
+    name: str
+    title: str = Field(description="Plain-language finding computed from the data, or what is shown.")
+    caption: str = Field(description="n, seeds, interval, test, data set: one line.")
+    figure: dict[str, Any] = Field(description="Plotly JSON: data and layout.")
+    columns: list[TableColumn]
+    rows: list[list[str | float | int | None]]
+    empty: str | None = Field(default=None, description="Why there is nothing to draw yet, and the next step.")
+
+
+class TableColumn(Contract):
+    """A column of the table beside a chart."""
+
+    title: str
+    unit: str = ""
+    numeric: bool = True
+
+
+Figure.model_rebuild()

@@ -1,0 +1,94 @@
+"""What a worker reports of a run, and what the API answers of jobs, runs and measurements."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from backend.contracts.base import Contract
+
+#: The name of the subgroup that is everybody.
+ALL = "all"
+
+RunStatus = Literal["queued", "running", "succeeded", "diverged", "failed", "cancelled"]
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Split = Literal["train", "validation", "test"]
+FINISHED: tuple[RunStatus, ...] = ("succeeded", "diverged")
+ENDED: tuple[JobStatus, ...] = ("succeeded", "failed", "cancelled")
+
+
+class Measurement(Contract):
+    """One number of one run. `value` is None where it is not defined (AUROC of one class); the note says why."""
+
+    metric: str
+    subgroup: str = ALL
+    split: Split = "test"
+    value: float | None
+    n: int | None = Field(default=None, description="Rows it was measured on.")
+    low: float | None = Field(default=None, description="Lower end of its 95 % interval, where one is known.")
+    high: float | None = None
+
+
+class Series(Contract):
+    """A quantity along training: threshold, loss, share clipped."""
+
+    name: str
+    unit: str = ""
+    steps: list[float] = Field(description="Epochs at which it was taken.")
+    values: list[float | None]
+
+
+class Roc(Contract):
+    """ROC of one attack on one subgroup, thinned so that a log-log plot loses nothing one can see."""
+
+    attack: str
+    subgroup: str = ALL
+    fpr: list[float]
+    tpr: list[float]
+    members: int
+    non_members: int
+
+
+class RunResult(Contract):
+    """All that one run leaves behind, written in one transaction."""
+
+    key: str
+    status: Literal["succeeded", "diverged", "failed"]
+    engine: str = ""
+    wall_seconds: float = 0.0
+    degenerate: bool = Field(default=False, description="Predicts one class for nearly everybody.")
+    message: str | None = Field(default=None, description="What happened, for a diverged or failed run.")
+    measurements: list[Measurement] = Field(default_factory=list)
+    history: list[Series] = Field(default_factory=list)
+    rocs: list[Roc] = Field(default_factory=list)
+
+
+class Progress(Contract):
+    """What a job is doing now."""
+
+    phase: Literal["queued", "preparing", "training", "finishing", "ended"] = "queued"
+    message: str = ""
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+class Problem(Contract):
+    """One thing that is wrong with a request: the field, what was expected, and the fix."""
+
+    field: str = Field(description="Path of the field, such as methods.1.params.epsilon.")
+    expected: str
+    got: str | None = None
+    fix: str
+
+
+class JobEvent(Contract):
+    """One entry of a job's event stream."""
+
+    id: int
+    job_id: str
+    type: Literal["status", "progress", "run"]
+    data: dict[str, str | int | float | bool | None]
+    created_at: datetime

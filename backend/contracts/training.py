@@ -1,0 +1,61 @@
+"""Training parameters that every method shares; published in the catalogue beside the plugins' own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from backend.contracts.base import Contract
+
+
+def param(
+    default: Any,
+    title: str,
+    help: str,
+    *,
+    unit: str | None = None,
+    sweepable: bool = False,
+    advanced: bool = False,
+    log: bool = False,
+    **constraints: Any,
+) -> Any:
+    """A parameter of a plugin: pydantic constraints plus what a form needs.
+
+    `unit` is shown beside the field, `sweepable` allows a list of values, `advanced` folds it away, `log` asks for
+    a logarithmic axis. All of it reaches the browser in the JSON Schema of the catalogue.
+    """
+    extra: dict[str, Any] = {"sweepable": sweepable, "advanced": advanced, "log": log}
+    if unit is not None:
+        extra["unit"] = unit
+    field: FieldInfo = Field(default, title=title, description=help, json_schema_extra=extra, **constraints)
+    return field
+
+
+class Training(Contract):
+    """How long and how a model is trained. One set for the job; a method may override any of it."""
+
+    epochs: int = param(
+        10, "Epochs", "Expected passes over the training rows.", unit="epochs", ge=1, le=1000, sweepable=True
+    )
+    batch_size: int = param(
+        256,
+        "Expected batch size",
+        "Each training row joins a batch independently (Poisson sampling); this is the expected number that do.",
+        unit="rows",
+        ge=1,
+        le=1_000_000,
+        sweepable=True,
+    )
+    learning_rate: float = param(
+        0.1, "Learning rate", "Step size of the optimizer.", gt=0, le=100, sweepable=True, log=True
+    )
+    optimizer: Literal["sgd", "adam"] = param(
+        "sgd", "Optimizer", "Plain or momentum SGD, or Adam (Kingma & Ba 2015).", sweepable=True
+    )
+    momentum: float = param(0.0, "Momentum", "Of SGD; Adam ignores it.", ge=0, lt=1, sweepable=True, advanced=True)
+    weight_decay: float = param(
+        0.0, "Weight decay", "L2 penalty added to the gradient after clipping and noise.", ge=0, le=10,
+        sweepable=True, advanced=True,
+    )

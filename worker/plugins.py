@@ -1,0 +1,158 @@
+"""The five kinds of plugin. A dataset, model, method, metric family or attack is one file with one class.
+
+How a plugin is found: the worker imports every module of `worker/datasets`, `models`, `methods`, `metrics` and
+`attacks` whose name does not begin with `_` and collects the object named `PLUGIN` of each. No list is edited.
+
+In which order a run calls them:
+
+1. `Dataset.load(params)` once per job; `Table.split(seed)` and `Table.encode(...)` once per seed.
+2. `Model.build(params, inputs, outputs)`; the trainer fills the weights from the run's own stream.
+3. For a private method: `Method.mechanism(params, training)` tells the accountant what is released each step;
+   the accountant answers with sigma for the asked epsilon.
+4. `Method.start(params)` gives the state; then every step:
+   `scale(norms, state, params)` -> how much of each record's gradient is kept,
+   `sensitivity(state, params)` -> what one record can add at most, hence the noise,
+   `statistic(norms, state, params)` -> per-record numbers in [0, 1] whose noisy mean the method may use,
+   `update(state, statistic, params)` -> the next state.
+5. `Metric.measure(predictions, groups)` on each split asked for; `Attack.score(target)`.
+
+Methods are written in array code that works on numpy arrays and torch tensors alike, with any number of leading
+axes, so that one file serves every engine. They hold no state of their own: the state is a dict of numbers or arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.contracts.catalogue import DatasetFacts, MetricInfo
+from backend.contracts.results import Measurement
+from backend.contracts.training import Training, param
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from worker.attacks._target import Target
+    from worker.datasets._table import Table
+    from worker.metrics._predictions import Groups, Predictions
+
+__all__ = ["Attack", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
+
+#: A numpy array, a torch tensor or a number.
+Array = Any
+State = dict[str, Array]
+
+
+class Params(BaseModel):
+    """Base of every plugin's parameters; declare fields with `param(...)`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NoParams(Params):
+    """For a plugin that has none."""
+
+
+P = TypeVar("P", bound=Params)
+
+
+class _Plugin(ABC, Generic[P]):
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    citation: ClassVar[str | None] = None
+    Params: type[P]
+
+
+class Dataset(_Plugin[P]):
+    """Rows with features, a target and sensitive attributes."""
+
+    @abstractmethod
+    def facts(self, params: P) -> DatasetFacts:
+        """What can be said without training: availability, hash, rows, attributes. Never raises for missing files."""
+
+    @abstractmethod
+    def load(self, params: P) -> Table:
+        """The whole table. Raises `DataMissing` with what to put where."""
+
+
+class Model(_Plugin[P]):
+    """An architecture."""
+
+    @abstractmethod
+    def build(self, params: P, inputs: int, outputs: int) -> torch.nn.Module:
+        """A module that maps `[rows, inputs]` to `[rows, outputs]` logits."""
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What one step of a method releases, as Gaussian noise multipliers on Poisson-subsampled rows.
+
+    The whole step costs what one Gaussian mechanism of multiplier sigma costs. `statistic_std` is the noise on the
+    sum of the statistic (None where the method releases none): the gradient then gets a larger multiplier so that
+    both together cost sigma, see `worker.privacy.accounting.gradient_multiplier`.
+    """
+
+    statistic_std: float | None = None
+    #: Most that one record changes the centred statistic's sum.
+    statistic_sensitivity: float = 0.5
+
+
+class Method(_Plugin[P]):
+    """A training algorithm. The non-private baseline is one like any other."""
+
+    private: ClassVar[bool] = False
+
+    def mechanism(self, params: P, training: Training) -> Mechanism:
+        """What is released each step besides the gradient."""
+        return Mechanism()
+
+    def start(self, params: P) -> State:
+        """The state before the first step, such as the threshold."""
+        return {}
+
+    def scale(self, norms: Array, state: State, params: P) -> Array:
+        """Factor for each record's gradient. `norms` is `[..., records]`; state values broadcast as `[..., 1]`.
+
+        The result times the norm must never exceed `sensitivity`: the conformance tests search for a counterexample.
+        """
+        return norms * 0 + 1
+
+    def sensitivity(self, state: State, params: P) -> Array:
+        """L2 norm that one record's scaled gradient can have at most (add/remove adjacency). Unused if not private."""
+        return float("inf")
+
+    def statistic(self, norms: Array, state: State, params: P) -> Array | None:
+        """Per-record numbers in [0, 1] whose noisy mean `update` receives, or None."""
+        return None
+
+    def update(self, state: State, statistic: Array | None, params: P) -> State:
+        """The state of the next step, from the noisy mean of `statistic`. Touches nothing private."""
+        return state
+
+    def history(self, state: State) -> Mapping[str, Array]:
+        """What of the state is worth recording each epoch, by name."""
+        return dict(state)
+
+
+class Metric(_Plugin[P]):
+    """A family of metrics computed from predictions."""
+
+    metrics: ClassVar[tuple[MetricInfo, ...]]
+
+    @abstractmethod
+    def measure(self, predictions: Predictions, groups: Groups) -> Iterable[Measurement]:
+        """Measurements of one run on one split, overall and per subgroup. Not defined is None, never a guess."""
+
+
+class Attack(_Plugin[P]):
+    """A membership-inference attack: a score per record, higher meaning more likely a member."""
+
+    @abstractmethod
+    def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
+        """`[rows]` scores of the target's candidate rows, members and non-members."""
