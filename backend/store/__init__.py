@@ -1,1 +1,1 @@
-
+"""The database: tables, transactions, migrations, and one repository module per noun."""

@@ -1,0 +1,163 @@
+"""Measurements: read by run, by filter, or as the columns of a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from backend.contracts.public import MeasurementOut
+from backend.store._sql import decode_cursor, encode_cursor
+from backend.store.tables import JobRunRow, MeasurementRow, RunRow, SeriesRow, SettingRow
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which measurements; an empty field matches everything."""
+
+    job_id: Sequence[str] = ()
+    run_id: Sequence[str] = ()
+    metric: Sequence[str] = ()
+    subgroup: Sequence[str] = ()
+    method: Sequence[str] = ()
+    split: str | None = None
+
+
+def _select(wanted: Filter) -> Select[Any]:
+    query = (
+        select(MeasurementRow, SeriesRow, RunRow.key, RunRow.seed, SettingRow.method, SettingRow.epsilon)
+        .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
+        .join(RunRow, RunRow.id == MeasurementRow.run_id)
+        .join(SettingRow, SettingRow.id == RunRow.setting_id)
+    )
+    if wanted.job_id:
+        query = query.where(
+            MeasurementRow.run_id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(wanted.job_id)))
+        )
+    for column, values in (
+        (RunRow.key, wanted.run_id),
+        (SeriesRow.metric, wanted.metric),
+        (SeriesRow.subgroup, wanted.subgroup),
+        (SettingRow.method, wanted.method),
+        (SeriesRow.split, (wanted.split,) if wanted.split else ()),
+    ):
+        if values:
+            query = query.where(column.in_(values))
+    return query
+
+
+def _out(row: Any) -> MeasurementOut:
+    measurement, series, key, seed, method, epsilon = row
+    return MeasurementOut(
+        run_id=key,
+        method=method,
+        seed=seed,
+        epsilon=epsilon,
+        metric=series.metric,
+        subgroup=series.subgroup,
+        split=series.split,
+        value=measurement.value,
+        n=measurement.n,
+        low=measurement.low,
+        high=measurement.high,
+    )
+
+
+def page(
+    session: Session, wanted: Filter, *, limit: int, cursor: str | None = None
+) -> tuple[list[MeasurementOut], str | None]:
+    """A page of measurements, ordered by series and run."""
+    from sqlalchemy import tuple_
+
+    query = _select(wanted).order_by(MeasurementRow.series_id, MeasurementRow.run_id)
+    if cursor:
+        series_id, run_id = decode_cursor(cursor, 2)
+        query = query.where(tuple_(MeasurementRow.series_id, MeasurementRow.run_id) > (int(series_id), int(run_id)))
+    rows = session.execute(query.limit(limit + 1)).all()
+    following = None
+    if len(rows) > limit:
+        last: MeasurementRow = rows[limit - 1][0]
+        following = encode_cursor(last.series_id, last.run_id)
+    return [_out(row) for row in rows[:limit]], following
+
+
+def stream(session: Session, wanted: Filter) -> Iterator[MeasurementOut]:
+    """All matching measurements, fetched in portions: what a download needs."""
+    query = _select(wanted).order_by(MeasurementRow.series_id, MeasurementRow.run_id)
+    for row in session.execute(query.execution_options(yield_per=2000)):
+        yield _out(row)
+
+
+@dataclass(frozen=True)
+class RunColumn:
+    """What a chart needs to know of a run beside its numbers."""
+
+    run_id: int
+    key: str
+    seed: int
+    status: str
+    degenerate: bool
+    setting_id: int
+    method: str
+    epsilon: float | None
+    params: dict[str, Any]
+    config: dict[str, Any]
+
+
+def runs_of_jobs(session: Session, job_ids: Sequence[str]) -> list[RunColumn]:
+    """Runs of these jobs that have a result, each once, in order of method, setting and seed."""
+    query = (
+        select(RunRow, SettingRow)
+        .join(SettingRow, SettingRow.id == RunRow.setting_id)
+        .where(
+            RunRow.id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))),
+            RunRow.status.in_(("succeeded", "diverged")),
+        )
+        .order_by(SettingRow.method, SettingRow.id, RunRow.seed)
+    )
+    return [
+        RunColumn(
+            run_id=run.id,
+            key=run.key,
+            seed=run.seed,
+            status=run.status,
+            degenerate=run.degenerate,
+            setting_id=setting.id,
+            method=setting.method,
+            epsilon=setting.epsilon,
+            params=setting.params,
+            config=setting.config,
+        )
+        for run, setting in session.execute(query)
+    ]
+
+
+def column(
+    session: Session, job_ids: Sequence[str], metric: str, subgroup: str, split: str
+) -> dict[int, MeasurementRow]:
+    """One series over the runs of these jobs: run row id -> measurement."""
+    query = (
+        select(MeasurementRow)
+        .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
+        .where(
+            SeriesRow.metric == metric,
+            SeriesRow.subgroup == subgroup,
+            SeriesRow.split == split,
+            MeasurementRow.run_id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))),
+        )
+    )
+    return {row.run_id: row for row in session.scalars(query)}
+
+
+def series_of_jobs(session: Session, job_ids: Sequence[str]) -> list[SeriesRow]:
+    """Every series that has a number in these jobs: the content of axis and subgroup menus."""
+    used = (
+        select(MeasurementRow.series_id)
+        .where(MeasurementRow.run_id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))))
+        .distinct()
+    )
+    query = select(SeriesRow).where(SeriesRow.id.in_(used))
+    return list(session.scalars(query.order_by(SeriesRow.metric, SeriesRow.subgroup)))

@@ -1,0 +1,236 @@
+"""The database's tables.
+
+jobs --< job_runs >-- runs >-- settings         a run may serve several jobs: it is trained once
+runs --< measurements >-- series                one number of one run; a series is (metric, subgroup, split)
+runs --< histories, rocs                        arrays, one row each
+jobs --< job_events                             what the event stream replays
+workers, catalogue                              who is there and what they can do
+
+Measurements are clustered by (series, run): one axis of a chart over any number of runs is one range scan.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC on the way in and out; SQLite itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        aware: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Declarative base; constraint names are fixed so that migrations can name them."""
+
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, datetime: UtcDateTime}
+
+
+Base.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class JobRow(Base):
+    """A submitted study. `attempt` is the fence: writes of an older attempt change nothing."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    spec: Mapped[dict[str, Any]]
+    dataset: Mapped[str] = mapped_column(String(64), index=True)
+    model: Mapped[str] = mapped_column(String(64))
+    methods: Mapped[list[Any]]
+    tags: Mapped[list[Any]]
+    preset: Mapped[str | None] = mapped_column(String(100))
+    priority: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    submission: Mapped[int] = mapped_column(default=0, doc="How often it was put on the queue: 0, then 1 per retry.")
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    worker_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    progress: Mapped[dict[str, Any]]
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+
+
+class SettingRow(Base):
+    """Everything of a run but its seed."""
+
+    __tablename__ = "settings"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    dataset: Mapped[str] = mapped_column(String(64), index=True)
+    model: Mapped[str] = mapped_column(String(64))
+    method: Mapped[str] = mapped_column(String(64), index=True)
+    epsilon: Mapped[float | None]
+    params: Mapped[dict[str, Any]] = mapped_column(doc="Flat: method.*, training.*, model.*, dataset.*.")
+    config: Mapped[dict[str, Any]] = mapped_column(doc="contracts.runs.Setting.")
+
+
+class RunRow(Base):
+    """One training: a setting and a seed. `config_hash` is its identity."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(20), unique=True)
+    config_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    setting_id: Mapped[int] = mapped_column(ForeignKey("settings.id"), index=True)
+    seed: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    claimed_by: Mapped[str | None] = mapped_column(String(32), doc="Job that trains it now.")
+    claimed_attempt: Mapped[int | None]
+    engine: Mapped[str] = mapped_column(String(64), default="")
+    wall_seconds: Mapped[float | None]
+    degenerate: Mapped[bool] = mapped_column(default=False)
+    message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    setting: Mapped[SettingRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class JobRunRow(Base):
+    """A run that a job needs, in the job's order."""
+
+    __tablename__ = "job_runs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    position: Mapped[int]
+    reused: Mapped[bool] = mapped_column(default=False, doc="It was measured before this job asked for it.")
+
+    __table_args__ = (Index("ix_job_runs_run_id", "run_id"), {"sqlite_with_rowid": False})
+
+
+class SeriesRow(Base):
+    """What a column of numbers means: metric, subgroup and split."""
+
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    metric: Mapped[str] = mapped_column(String(64))
+    subgroup: Mapped[str] = mapped_column(String(300))
+    split: Mapped[str] = mapped_column(String(16))
+
+    __table_args__ = (UniqueConstraint("metric", "subgroup", "split"),)
+
+
+class MeasurementRow(Base):
+    """One number of one run."""
+
+    __tablename__ = "measurements"
+
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True, autoincrement=False)
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    value: Mapped[float | None] = mapped_column(Float)
+    n: Mapped[int | None]
+    low: Mapped[float | None] = mapped_column(Float)
+    high: Mapped[float | None] = mapped_column(Float)
+
+    __table_args__ = (Index("ix_measurements_run_id", "run_id"), {"sqlite_with_rowid": False})
+
+
+class HistoryRow(Base):
+    """A quantity along one run's training."""
+
+    __tablename__ = "histories"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(32), default="")
+    steps: Mapped[list[Any]]
+    values: Mapped[list[Any]]
+
+
+class RocRow(Base):
+    """ROC of one attack on one subgroup of one run."""
+
+    __tablename__ = "rocs"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    attack: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subgroup: Mapped[str] = mapped_column(String(300), primary_key=True)
+    fpr: Mapped[list[Any]]
+    tpr: Mapped[list[Any]]
+    members: Mapped[int]
+    non_members: Mapped[int]
+
+
+class JobEventRow(Base):
+    """One entry of a job's event stream; `id` is what Last-Event-ID names."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(16))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_job_events_job_id_id", "job_id", "id"), {"sqlite_autoincrement": True})
+
+
+class WorkerRow(Base):
+    """A worker process; the heartbeat is by the database's clock."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    device: Mapped[str] = mapped_column(String(64))
+    queues: Mapped[list[Any]]
+    catalogue_version: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    heartbeat_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+
+
+class CatalogueRow(Base):
+    """The catalogue that the newest worker published; one row per version, the newest wins."""
+
+    __tablename__ = "catalogue"
+
+    version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body: Mapped[dict[str, Any]]
+    published_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class LeaseRow(Base):
+    """A duty that one process at a time holds, such as reaping the jobs of gone workers."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime]
