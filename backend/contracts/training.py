@@ -56,6 +56,11 @@ class Training(Contract):
     )
     momentum: float = param(0.0, "Momentum", "Of SGD; Adam ignores it.", ge=0, lt=1, sweepable=True, advanced=True)
     weight_decay: float = param(
-        0.0, "Weight decay", "L2 penalty added to the gradient after clipping and noise.", ge=0, le=10,
-        sweepable=True, advanced=True,
+        0.0,
+        "Weight decay",
+        "L2 penalty added to the gradient after clipping and noise.",
+        ge=0,
+        le=10,
+        sweepable=True,
+        advanced=True,
     )

@@ -72,7 +72,7 @@ def page(
     tag: str | None = None,
 ) -> tuple[list[JobRow], str | None]:
     """Newest first. `method` and `tag` match any of the job's; `text` is looked for in name and id."""
-    query: Select[tuple[JobRow]] = select(JobRow)
+    query: Select[JobRow] = select(JobRow)
     if status:
         query = query.where(JobRow.status.in_(status))
     if dataset:
@@ -108,16 +108,15 @@ def _parse(text: Any) -> datetime:
 
 def counts(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """Per job: runs, finished, diverged, failed, reused, degenerate."""
-    one = case
     query = (
         select(
             JobRunRow.job_id,
             func.count().label("runs"),
-            func.sum(one((RunRow.status.in_(("succeeded", "diverged")), 1), else_=0)).label("finished"),
-            func.sum(one((RunRow.status == "diverged", 1), else_=0)).label("diverged"),
-            func.sum(one((RunRow.status == "failed", 1), else_=0)).label("failed"),
-            func.sum(one((JobRunRow.reused.is_(True), 1), else_=0)).label("reused"),
-            func.sum(one((RunRow.degenerate.is_(True), 1), else_=0)).label("degenerate"),
+            func.sum(case((RunRow.status.in_(("succeeded", "diverged")), 1), else_=0)).label("finished"),
+            func.sum(case((RunRow.status == "diverged", 1), else_=0)).label("diverged"),
+            func.sum(case((RunRow.status == "failed", 1), else_=0)).label("failed"),
+            func.sum(case((JobRunRow.reused.is_(True), 1), else_=0)).label("reused"),
+            func.sum(case((RunRow.degenerate.is_(True), 1), else_=0)).label("degenerate"),
         )
         .join(RunRow, RunRow.id == JobRunRow.run_id)
         .where(JobRunRow.job_id.in_(job_ids))

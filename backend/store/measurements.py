@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.contracts.public import MeasurementOut
@@ -27,7 +27,7 @@ class Filter:
 
 
 def _select(wanted: Filter) -> Select[Any]:
-    query = (
+    query: Select[Any] = (
         select(MeasurementRow, SeriesRow, RunRow.key, RunRow.seed, SettingRow.method, SettingRow.epsilon)
         .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
         .join(RunRow, RunRow.id == MeasurementRow.run_id)
@@ -70,8 +70,6 @@ def page(
     session: Session, wanted: Filter, *, limit: int, cursor: str | None = None
 ) -> tuple[list[MeasurementOut], str | None]:
     """A page of measurements, ordered by series and run."""
-    from sqlalchemy import tuple_
-
     query = _select(wanted).order_by(MeasurementRow.series_id, MeasurementRow.run_id)
     if cursor:
         series_id, run_id = decode_cursor(cursor, 2)

@@ -89,13 +89,11 @@ def attach(session: Session, job_id: str, configs: Sequence[RunConfig]) -> None:
         ],
     )
     run_ids = _ids(session, RunRow.config_hash, RunRow.id, hashes)
-    done = set()
+    done: set[str] = set()
     for start in range(0, len(hashes), CHUNK):
         part = hashes[start : start + CHUNK]
         done.update(
-            session.scalars(
-                select(RunRow.config_hash).where(RunRow.config_hash.in_(part), RunRow.status.in_(FINISHED))
-            )
+            session.scalars(select(RunRow.config_hash).where(RunRow.config_hash.in_(part), RunRow.status.in_(FINISHED)))
         )
     session.execute(delete(JobRunRow).where(JobRunRow.job_id == job_id))
     rows = [

@@ -95,9 +95,7 @@ def catalogue(session: Session) -> Catalogue:
 def acquire_lease(session: Session, name: str, holder: str, seconds: float) -> bool:
     """Takes or renews a duty; False while somebody else holds it."""
     moment = database_now(session)
-    insert_ignore(
-        session, Base.metadata.tables["leases"], [{"name": name, "holder": holder, "expires_at": moment}]
-    )
+    insert_ignore(session, Base.metadata.tables["leases"], [{"name": name, "holder": holder, "expires_at": moment}])
     taken = session.execute(
         update(LeaseRow)
         .where(LeaseRow.name == name, or_(LeaseRow.holder == holder, LeaseRow.expires_at <= moment))
