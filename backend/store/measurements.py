@@ -26,8 +26,8 @@ class Filter:
     split: str | None = None
 
 
-def _select(wanted: Filter) -> Select[Any]:
-    query: Select[Any] = (
+def _select(wanted: Filter) -> Select[*tuple[Any, ...]]:
+    query: Select[*tuple[Any, ...]] = (
         select(MeasurementRow, SeriesRow, RunRow.key, RunRow.seed, SettingRow.method, SettingRow.epsilon)
         .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
         .join(RunRow, RunRow.id == MeasurementRow.run_id)
