@@ -1,0 +1,1 @@
+"""Privacy: what a training costs and how much noise it needs."""

@@ -1,0 +1,1 @@
+"""Training: keyed randomness, Poisson sampling, and the engines that train."""
