@@ -1,0 +1,188 @@
+"""Adult: does a person of the 1994 US census earn more than 50,000 dollars a year?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backend.contracts.catalogue import Attribute, DatasetFacts
+from backend.errors import DataMissing
+from worker.datasets._table import SensitiveAttribute, Table, file_hash, strata_of, train_rows
+from worker.plugins import Dataset, Params, param
+from worker.training.streams import Purpose, shared_key, words
+
+FILE = Path(__file__).with_name("data") / "adult.parquet"
+NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
+CATEGORICAL = (
+    "workclass", "education", "marital-status", "occupation", "relationship", "race", "sex", "native-country",
+)  # fmt: skip
+#: Columns that are sensitive attributes, or from which one is made.
+SENSITIVE = ("age", "race", "sex")
+CLASSES = ("<=50K", ">50K")
+AGE_EDGES = (30, 45, 60)
+AGE_BANDS = ("under 30", "30-44", "45-59", "60 and over")
+SEXES = ("Female", "Male")
+RACES = ("Amer-Indian-Eskimo", "Asian-Pac-Islander", "Black", "Other", "White")
+MISSING = "?"
+ALL_ROWS, COMPLETE_ROWS = 48_842, 45_222
+
+
+class AdultParams(Params):
+    """Which rows and columns."""
+
+    sensitive_features: bool = param(
+        True,
+        "Sensitive attributes as features",
+        "Let the model see sex, race and age, as most published work on Adult does. Off: they still form subgroups, "
+        "but the model can only infer them from other columns (relationship nearly gives away sex).",
+        sweepable=True,
+    )
+    missing: Literal["drop", "category"] = param(
+        "drop",
+        "Rows with missing values",
+        "Drop them (45,222 rows stay), or keep all 48,842 with missing as a category of its own.",
+    )
+    fnlwgt: bool = param(
+        False,
+        "Use the census weight",
+        "Keep the column fnlwgt, a sampling weight of the census that says nothing of the person.",
+        advanced=True,
+    )
+    limit: int | None = param(
+        None,
+        "Row limit",
+        "Use a fixed random sample of this many rows, for quick trials. Empty: all rows.",
+        unit="rows",
+        ge=100,
+        le=ALL_ROWS,
+        advanced=True,
+    )
+
+
+class Adult(Dataset[AdultParams]):
+    """The merged training and test parts of UCI's Adult; the published division is not kept.
+
+    Sensitive attributes are features by default: it is what the literature compares with, and a model without them
+    is one parameter away. Splits are stratified by target x sex x race x age band.
+    """
+
+    name = "adult"
+    title = "Adult (census income)"
+    summary = "48,842 people of the 1994 US census: does a person earn more than 50,000 dollars a year?"
+    citation = "Becker and Kohavi 1996, Adult, UCI Machine Learning Repository, doi:10.24432/C5XW20"
+    Params = AdultParams
+
+    def facts(self, params: AdultParams) -> DatasetFacts:
+        """From the file's presence and hash; the rows follow from the parameters."""
+        rows = ALL_ROWS if params.missing == "category" else COMPLETE_ROWS
+        rows = rows if params.limit is None else min(rows, params.limit)
+        present = FILE.is_file()
+        return DatasetFacts(
+            available=present,
+            unavailable_because=None if present else _help(),
+            data_hash=_hash(FILE) if present else None,
+            rows=rows,
+            train_rows=train_rows(rows),
+            task="binary",
+            target="earns more than 50,000 dollars a year",
+            attributes=[
+                Attribute(name="sex", title="Sex", values=list(SEXES)),
+                Attribute(name="race", title="Race", values=list(RACES)),
+                Attribute(name="age_band", title="Age band", values=list(AGE_BANDS)),
+            ],
+            licence="CC BY 4.0",
+            source="https://doi.org/10.24432/C5XW20",
+        )
+
+    def load(self, params: AdultParams) -> Table:
+        """Reads the package's file. Raises `DataMissing`."""
+        if not FILE.is_file():
+            raise DataMissing(f"The file {FILE.name} of the Adult data set is missing.", fix=_help())
+        raw = pq.read_table(FILE, read_dictionary=[*CATEGORICAL, "income"])
+        numeric = {name: raw.column(name).to_numpy() for name in NUMERIC}
+        coded = {name: _codes(raw.column(name)) for name in (*CATEGORICAL, "income")}
+        kept = _kept_rows(coded, params)
+
+        ages = np.digitize(numeric["age"][kept], AGE_EDGES)
+        target, classes = _select(coded["income"], kept)
+        sex, sexes = _select(coded["sex"], kept)
+        race, races = _select(coded["race"], kept)
+        if (classes, sexes, races) != (CLASSES, SEXES, RACES):
+            raise DataMissing(f"{FILE.name} does not hold the values expected of Adult.", fix=_help())
+        hidden = () if params.sensitive_features else SENSITIVE
+        columns = [name for name in NUMERIC if name not in hidden and (name != "fnlwgt" or params.fnlwgt)]
+        factors = [name for name in CATEGORICAL if name not in hidden]
+        complete = params.missing == "drop"
+        return Table(
+            name=self.name,
+            task="binary",
+            target=target,
+            classes=classes,
+            numeric=np.stack([numeric[name][kept] for name in columns], axis=1).astype(np.float32),
+            numeric_names=tuple(columns),
+            **_factors({name: _without_missing(coded[name], complete) for name in factors}, kept),
+            attributes={
+                "sex": SensitiveAttribute("Sex", sex, sexes),
+                "race": SensitiveAttribute("Race", race, races),
+                "age_band": SensitiveAttribute("Age band", ages, AGE_BANDS),
+            },
+            strata=strata_of(target, sex, race, ages),
+            data_hash=_hash(FILE),
+        )
+
+
+#: Codes of one column and the values they stand for, in alphabetical order.
+Coded = tuple[np.ndarray[Any, Any], tuple[str, ...]]
+
+
+def _codes(column: Any) -> Coded:
+    """Alphabetical codes of a dictionary column, whatever the order in the file."""
+    whole: Any = column.combine_chunks()
+    whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+    values = np.asarray(whole.dictionary.to_pylist(), dtype=object).astype(str)
+    ordered, place = np.unique(values, return_inverse=True)
+    return place[whole.indices.to_numpy()].astype(np.int64), tuple(ordered.tolist())
+
+
+def _without_missing(coded: Coded, complete: bool) -> Coded:
+    """Drop the category of missing values where no row has it any more; "?" sorts before every word."""
+    codes, values = coded
+    return (codes - 1, values[1:]) if complete and values[0] == MISSING else coded
+
+
+def _select(coded: Coded, kept: np.ndarray[Any, Any]) -> Coded:
+    return coded[0][kept], coded[1]
+
+
+def _kept_rows(coded: dict[str, Coded], params: AdultParams) -> np.ndarray[Any, Any]:
+    missing = [codes == values.index(MISSING) for codes, values in coded.values() if MISSING in values]
+    rows = np.flatnonzero(~np.any(missing, axis=0)) if params.missing == "drop" else np.arange(ALL_ROWS)
+    if params.limit is None or params.limit >= len(rows):
+        return rows
+    drawn = words(shared_key(0), Purpose.SUBSET, 0, len(rows))
+    return np.sort(rows[np.argsort(drawn, kind="stable")[: params.limit]])
+
+
+def _factors(coded: dict[str, Coded], kept: np.ndarray[Any, Any]) -> dict[str, Any]:
+    return {
+        "categorical": np.stack([codes[kept] for codes, _ in coded.values()], axis=1).astype(np.int32),
+        "categorical_names": tuple(coded),
+        "categories": tuple(values for _, values in coded.values()),
+    }
+
+
+@lru_cache(maxsize=1)
+def _hash(path: Path) -> str:
+    return file_hash(path)
+
+
+def _help() -> str:
+    return f"Reinstall Equipoise, or run scripts/make_adult.py of its source tree, which writes {FILE.name}."
+
+
+PLUGIN = Adult()

@@ -1,0 +1,47 @@
+"""The few functions that numpy and torch spell differently, so that a method is written once for every engine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+#: A numpy array, a torch tensor or a number.
+Array = Any
+
+
+def is_tensor(x: Array) -> bool:
+    """Whether `x` is a torch tensor; does not import torch."""
+    return type(x).__module__.partition(".")[0] == "torch"
+
+
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent, elementwise."""
+    return x.tanh() if is_tensor(x) else np.tanh(x)
+
+
+def exp(x: Array) -> Array:
+    """Exponential, elementwise; a Python float stays one."""
+    if isinstance(x, float):
+        return math.exp(min(x, 700.0))
+    return x.exp() if is_tensor(x) else np.exp(x)
+
+
+def at_most(x: Array, limit: float) -> Array:
+    """The smaller of `x` and `limit`, elementwise."""
+    if isinstance(x, float):
+        return min(x, limit)
+    return x.clip(max=limit)
+
+
+def within(x: Array, low: float, high: float) -> Array:
+    """`x` moved into [low, high], elementwise."""
+    if isinstance(x, float):
+        return min(max(x, low), high)
+    return x.clip(low, high)
+
+
+def as_share(condition: Array, like: Array) -> Array:
+    """True as 1 and False as 0, in the number type of `like`."""
+    return condition.to(like.dtype) if is_tensor(condition) else np.asarray(condition).astype(np.asarray(like).dtype)

@@ -1,0 +1,1 @@
+"""The fleet engine: hundreds of small networks trained as one program, one run per thread, compiled kernels."""
