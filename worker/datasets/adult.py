@@ -106,7 +106,10 @@ class Adult(Dataset[AdultParams]):
         raw = pq.read_table(FILE, read_dictionary=[*CATEGORICAL, "income"])
         numeric = {name: raw.column(name).to_numpy() for name in NUMERIC}
         coded = {name: _codes(raw.column(name)) for name in (*CATEGORICAL, "income")}
-        kept = _kept_rows(coded, params)
+        complete = ~np.any([codes == values.index(MISSING) for codes, values in coded.values() if MISSING in values], 0)
+        if params.missing == "drop":
+            coded = {name: _occurring(column, complete) for name, column in coded.items()}
+        kept = _kept_rows(np.flatnonzero(complete) if params.missing == "drop" else np.arange(len(complete)), params)
 
         ages = np.digitize(numeric["age"][kept], AGE_EDGES)
         target, classes = _select(coded["income"], kept)
@@ -117,7 +120,6 @@ class Adult(Dataset[AdultParams]):
         hidden = () if params.sensitive_features else SENSITIVE
         columns = [name for name in NUMERIC if name not in hidden and (name != "fnlwgt" or params.fnlwgt)]
         factors = [name for name in CATEGORICAL if name not in hidden]
-        complete = params.missing == "drop"
         return Table(
             name=self.name,
             task="binary",
@@ -125,7 +127,7 @@ class Adult(Dataset[AdultParams]):
             classes=classes,
             numeric=np.stack([numeric[name][kept] for name in columns], axis=1).astype(np.float32),
             numeric_names=tuple(columns),
-            **_factors({name: _without_missing(coded[name], complete) for name in factors}, kept),
+            **_factors({name: coded[name] for name in factors}, kept),
             attributes={
                 "sex": SensitiveAttribute("Sex", sex, sexes),
                 "race": SensitiveAttribute("Race", race, races),
@@ -149,19 +151,19 @@ def _codes(column: Any) -> Coded:
     return place[whole.indices.to_numpy()].astype(np.int64), tuple(ordered.tolist())
 
 
-def _without_missing(coded: Coded, complete: bool) -> Coded:
-    """Drop the category of missing values where no row has it any more; "?" sorts before every word."""
+def _occurring(coded: Coded, rows: np.ndarray[Any, Any]) -> Coded:
+    """Leave out the values that none of `rows` has, such as "?"; other rows get no meaningful code."""
     codes, values = coded
-    return (codes - 1, values[1:]) if complete and values[0] == MISSING else coded
+    present = np.bincount(codes[rows], minlength=len(values)) > 0
+    return (np.cumsum(present) - 1)[codes], tuple(v for v, there in zip(values, present, strict=True) if there)
 
 
 def _select(coded: Coded, kept: np.ndarray[Any, Any]) -> Coded:
     return coded[0][kept], coded[1]
 
 
-def _kept_rows(coded: dict[str, Coded], params: AdultParams) -> np.ndarray[Any, Any]:
-    missing = [codes == values.index(MISSING) for codes, values in coded.values() if MISSING in values]
-    rows = np.flatnonzero(~np.any(missing, axis=0)) if params.missing == "drop" else np.arange(ALL_ROWS)
+def _kept_rows(rows: np.ndarray[Any, Any], params: AdultParams) -> np.ndarray[Any, Any]:
+    """`rows`, or a random sample of them that is the same every time."""
     if params.limit is None or params.limit >= len(rows):
         return rows
     drawn = words(shared_key(0), Purpose.SUBSET, 0, len(rows))

@@ -185,12 +185,14 @@ def budget(
     """What a run may spend and the noise that follows; None for a method that is not private.
 
     `rows` is the number of training rows: the n of sampling rate and of the default delta. A private method's
-    parameters have `epsilon`, `delta` (None for the default) and `accountant`.
+    parameters have `epsilon`, and may have `delta` (None: `default_delta`) and `accountant` (default: rdp).
     """
     if not method.private:
         return None
-    asked, delta, accountant = (getattr(params, name) for name in ("epsilon", "delta", "accountant"))
-    delta = default_delta(rows) if delta is None else delta
+    asked = float(getattr(params, "epsilon"))  # noqa: B009 - by convention of private methods, not by type
+    given = getattr(params, "delta", None)
+    delta = default_delta(rows) if given is None else float(given)
+    accountant: Accountant = getattr(params, "accountant", "rdp")
     schedule = Schedule.of(rows, training.batch_size, training.epochs)
     mechanism = method.mechanism(params, training)
     found = sigma(accountant, asked, delta, schedule.sampling_rate, schedule.steps, cache_dir=cache_dir)

@@ -1,0 +1,56 @@
+"""The catalogue: what this worker's code offers, for the API to validate against and the browser to draw forms from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.contracts.catalogue import Catalogue, DatasetFacts, MethodFacts, MetricInfo, Plugin
+from backend.contracts.runs import canonical_hash
+from backend.contracts.training import Training
+from worker.attacks._report import metrics_of
+from worker.registry import Found, Registry, engine_version, registry
+from worker.training.engines import ENGINES
+
+
+def build_catalogue(found: Registry | None = None) -> Catalogue:
+    """Everything found, with parameter schemas, facts and metrics."""
+    plugins = registry() if found is None else found
+    content: dict[str, Any] = {
+        "engine_version": engine_version(),
+        "training_schema": Training.model_json_schema(),
+        "plugins": [_describe(one) for one in plugins.all()],
+        "metrics": _metrics(plugins),
+    }
+    hashed = {
+        **content,
+        "plugins": [plugin.model_dump(mode="json") for plugin in content["plugins"]],
+        "metrics": [metric.model_dump(mode="json") for metric in content["metrics"]],
+    }
+    return Catalogue(version=canonical_hash(hashed)[:16], **content)
+
+
+def _metrics(plugins: Registry) -> list[MetricInfo]:
+    families = [metric for one in plugins.all("metric") for metric in one.plugin.metrics]
+    attacks = [metric for one in plugins.all("attack") for metric in metrics_of(one.plugin.name, one.plugin.title)]
+    return families + attacks
+
+
+def _describe(one: Found) -> Plugin:
+    plugin = one.plugin
+    return Plugin(
+        kind=one.kind,
+        name=plugin.name,
+        title=plugin.title,
+        summary=plugin.summary,
+        citation=plugin.citation,
+        version=one.version,
+        params_schema=plugin.Params.model_json_schema(),
+        dataset=_dataset_facts(plugin) if one.kind == "dataset" else None,
+        method=MethodFacts(private=plugin.private, engines=[e.name for e in ENGINES]) if one.kind == "method" else None,
+    )
+
+
+def _dataset_facts(plugin: Any) -> DatasetFacts:
+    facts = plugin.facts(plugin.Params())
+    assert isinstance(facts, DatasetFacts)
+    return facts

@@ -1,0 +1,261 @@
+"""One run from its configuration to its result: the seam that everything around the training uses.
+
+`plan` orders and groups runs, `prepare` loads, splits, encodes and calibrates, `measure_run` does all of it, trains,
+evaluates and attacks. Nothing here knows of jobs, queues or databases, and any number of processes may call it at
+once; they may share `cache_dir`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from backend.contracts.catalogue import PluginKind
+from backend.contracts.results import ALL, Measurement, Roc, RunResult
+from backend.contracts.runs import Part, RunConfig, canonical_hash
+from backend.contracts.training import Training
+from backend.errors import DataChanged, EpsilonUnreachable, JobFailed
+from worker.attacks._report import report
+from worker.attacks._target import Target
+from worker.datasets._table import Table
+from worker.metrics._predictions import Groups, Predictions, RunFigures
+from worker.plugins import Params
+from worker.privacy.accounting import Schedule, budget
+from worker.registry import engine_version, registry
+from worker.training.engine import Examples, OnEpoch, Trained, Work, choose
+from worker.training.engines import ENGINES
+from worker.training.losses import per_record_numpy
+from worker.training.streams import Streams
+
+#: A model that predicts one class for at least this share of the test rows is degenerate: its gaps mean nothing.
+DEGENERATE_SHARE = 0.99
+
+#: What is measured on the validation split, besides gaps: enough to choose settings by.
+VALIDATION_METRICS = frozenset({"n", "loss", "accuracy", "balanced_accuracy", "auroc", "majority_share"})
+#: Families of metrics that are kept whole on the validation split.
+VALIDATION_FAMILIES = frozenset({"gaps"})
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset as the runs of one seed see it."""
+
+    table: Table
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run ready to be trained."""
+
+    config: RunConfig
+    data: Data
+    work: Work
+
+
+def plan(configs: Iterable[RunConfig]) -> list[list[RunConfig]]:
+    """Groups of runs that share data, split, model and schedule: what one fleet can train together.
+
+    Groups come seed by seed, so that every method and setting has its first point before any has its second; within a
+    group the order given is kept.
+    """
+    seeds: dict[int, int] = {}
+    groups: dict[tuple[int, str], list[RunConfig]] = {}
+    for config in configs:
+        setting = config.setting
+        shape = canonical_hash(
+            {
+                "dataset": setting.dataset.model_dump(mode="json"),
+                "model": setting.model.model_dump(mode="json"),
+                "training": {name: setting.training.get(name) for name in ("epochs", "batch_size", "optimizer")},
+            }
+        )
+        rank = seeds.setdefault(config.seed, len(seeds))
+        groups.setdefault((rank, shape), []).append(config)
+    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
+
+
+def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
+    """Load, check, split, encode and calibrate.
+
+    Raises `DataMissing` and `DataChanged` where no run of the job can be trained here, `EpsilonUnreachable` and
+    `pydantic.ValidationError` where this setting cannot.
+    """
+    setting = config.setting
+    if setting.engine_version != engine_version():
+        raise _changed("the code that trains and evaluates", setting.engine_version, engine_version())
+    if setting.metrics_version != registry().metrics_version():
+        raise _changed("the code of the metrics", setting.metrics_version, registry().metrics_version())
+    for attack in setting.attacks:
+        _plugin("attack", attack)
+    model, model_params = _plugin("model", setting.model)
+    method, method_params = _plugin("method", setting.method)
+    training = Training.model_validate(setting.training)
+    _plugin("dataset", setting.dataset)
+    data = _data(setting.dataset.name, json.dumps(setting.dataset.params, sort_keys=True), config.seed)
+    if setting.data_hash is not None and setting.data_hash != data.table.data_hash:
+        raise _changed(f"the data of {setting.dataset.name}", setting.data_hash, data.table.data_hash)
+
+    rows = len(data.train)
+    work = Work(
+        key=config.key(),
+        streams=Streams.of(config.seed, config.hash()),
+        task=data.table.task,
+        inputs=data.train.features.shape[1],
+        outputs=data.table.outputs,
+        model=model,
+        model_params=model_params,
+        method=method,
+        method_params=method_params,
+        training=training,
+        schedule=Schedule.of(rows, training.batch_size, training.epochs),
+        budget=budget(method, method_params, training, rows, cache_dir=cache_dir),
+        train=data.train,
+        validation=data.validation,
+    )
+    return Prepared(config, data, work)
+
+
+def measure_run(
+    config: RunConfig, *, cache_dir: Path | None = None, on_epoch: OnEpoch | None = None
+) -> RunResult:
+    """Train, evaluate and attack one run.
+
+    `on_epoch(done, epochs)` is called after each epoch; what it raises ends the training. A run that diverges, or
+    whose setting is impossible, is a result with that status and a message. Raises `DataMissing` and `DataChanged`
+    where the whole job cannot go on.
+    """
+    try:
+        prepared = prepare(config, cache_dir=cache_dir)
+    except EpsilonUnreachable as error:
+        return RunResult(key=config.key(), status="failed", message=error.sentence())
+    except ValidationError as error:
+        return RunResult(key=config.key(), status="failed", message=_sentence(error))
+    engine = choose(prepared.work, ENGINES)
+    (trained,) = engine.train([prepared.work], on_epoch)
+    return evaluate(prepared, trained)
+
+
+def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
+    """Everything that is measured of a trained run."""
+    data, work, subgroups = prepared.data, prepared.work, prepared.config.setting.subgroups
+    privacy = work.budget
+    figures = RunFigures(
+        wall_seconds=trained.seconds,
+        steps=work.schedule.steps,
+        epsilon=privacy.epsilon if privacy else None,
+        delta=privacy.delta if privacy else None,
+        noise_multiplier=privacy.sigma if privacy else None,
+    )
+    common: dict[str, Any] = {
+        "key": work.key,
+        "engine": trained.engine,
+        "wall_seconds": trained.seconds,
+        "history": trained.history,
+    }
+    if trained.diverged is not None:
+        return RunResult(status="diverged", message=trained.diverged, **common)
+    test = Predictions(trained.logits(data.test.features), data.test.target, data.table.task, "test", figures)
+    validation = Predictions(
+        trained.logits(data.validation.features), data.validation.target, data.table.task, "validation"
+    )
+    measurements: list[Measurement] = []
+    for one in registry().all("metric"):
+        measurements += one.plugin.measure(test, _groups(data, subgroups, data.test))
+        whole = one.plugin.name in VALIDATION_FAMILIES
+        measurements += (
+            m
+            for m in one.plugin.measure(validation, _groups(data, subgroups, data.validation))
+            if whole or m.metric in VALIDATION_METRICS
+        )
+    attacks, rocs = _attack(prepared, trained, test)
+    return RunResult(
+        status="succeeded",
+        degenerate=degenerate(measurements),
+        measurements=measurements + attacks,
+        rocs=rocs,
+        **common,
+    )
+
+
+def degenerate(measurements: Sequence[Measurement]) -> bool:
+    """Whether one class is predicted for at least `DEGENERATE_SHARE` of all test rows."""
+    return any(
+        m.metric == "majority_share" and m.subgroup == ALL and m.split == "test" and (m.value or 0) >= DEGENERATE_SHARE
+        for m in measurements
+    )
+
+
+def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[list[Measurement], list[Roc]]:
+    """Members are the training rows, non-members the test rows: both drawn from the same strata."""
+    data, setting = prepared.data, prepared.config.setting
+    measurements: list[Measurement] = []
+    rocs: list[Roc] = []
+    if not setting.attacks:
+        return measurements, rocs
+    logits = np.concatenate([trained.logits(data.train.features), test.logits])
+    target = np.concatenate([data.train.target, data.test.target])
+    rows = np.concatenate([data.train.rows, data.test.rows])
+    members = np.arange(len(rows)) < len(data.train)
+    groups = Groups.of(data.table.attributes, setting.subgroups, rows)
+    losses = per_record_numpy(logits, target, data.table.task)
+    candidates = Target(logits, target, losses, members, groups, data.table.task)
+    for part in setting.attacks:
+        attack, params = _plugin("attack", part)
+        figures, curves = report(attack.name, attack.score(candidates, params), members, groups)
+        measurements += figures
+        rocs += curves
+    return measurements, rocs
+
+
+def _groups(data: Data, choices: Sequence[Sequence[str]], part: Examples) -> Groups:
+    return Groups.of(data.table.attributes, choices, part.rows)
+
+
+def _plugin(kind: PluginKind, part: Part) -> tuple[Any, Params]:
+    found = registry().find(kind, part.name)
+    if part.version != found.version:
+        raise _changed(f"the code of the {kind} {part.name}", part.version, found.version)
+    return found.plugin, found.plugin.Params.model_validate(part.params)
+
+
+@lru_cache(maxsize=2)
+def _table(name: str, params: str) -> Table:
+    """One load per process for all runs of a job."""
+    plugin = registry().find("dataset", name).plugin
+    table: Table = plugin.load(plugin.Params.model_validate(json.loads(params)))
+    return table
+
+
+@lru_cache(maxsize=2)
+def _data(name: str, params: str, seed: int) -> Data:
+    table = _table(name, params)
+    split = table.split(seed)
+    encoded = table.encode(split.train)
+    return Data(table, *(Examples.of(table, encoded, rows) for rows in (split.train, split.validation, split.test)))
+
+
+def _changed(what: str, planned: str, here: str) -> DataChanged:
+    return DataChanged(
+        f"Since the study was submitted, {what} changed (planned on {planned[:16]}, this worker has {here[:16]}).",
+        fix="Submit the study again, or start a worker with the version it was submitted with.",
+    )
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong with a setting's parameters."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg']}" if field else str(first["msg"])
+
+
+__all__ = ["DEGENERATE_SHARE", "Data", "JobFailed", "Prepared", "degenerate", "evaluate", "measure_run", "plan", "prepare"]

@@ -1,0 +1,112 @@
+"""Where a network's weights and a batch's activations lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.training.fleet import _kernels as k
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+#: Layers of at most this many outputs are held one row per output, where a dot product beats a padded one.
+NARROW_OUTPUTS = 8
+BLOCK = 48
+
+
+def aligned(count: int) -> Floats:
+    """`[count]` zeros that begin on a cache line, with some to spare behind them."""
+    raw = np.zeros(count + 256, np.float32)
+    start = (-raw.ctypes.data // 4) % 16
+    return raw[start : start + count + 128]
+
+
+def _stride(columns: int) -> int:
+    padded = -(-columns // 16) * 16
+    # Rows a power of two apart would fall on the same cache sets.
+    return padded + 16 if padded >= 128 and padded & (padded - 1) == 0 else padded
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Offsets of one architecture, shared by all runs that have it."""
+
+    widths: tuple[int, ...]
+    capacity: int
+    meta: np.ndarray[Any, np.dtype[np.int64]]
+    weights: int
+    work: int
+    turned: int
+    logical: int
+
+    @classmethod
+    def of(cls, widths: Sequence[int], capacity: int) -> Layout:
+        """`widths` are inputs, hidden units and outputs; `capacity` the largest batch."""
+        capacity = -(-capacity // BLOCK) * BLOCK
+        layers = len(widths) - 1
+        meta = np.zeros((layers, 11), np.int64)
+        weights = work = turned = logical = 0
+        for layer in range(layers):
+            inputs, outputs = widths[layer], widths[layer + 1]
+            last = layer == layers - 1
+            narrow = last and layer > 0 and outputs <= NARROW_OUTPUTS
+            row = meta[layer]
+            row[k.INPUTS], row[k.OUTPUTS], row[k.NARROW], row[k.LOGICAL] = inputs, outputs, narrow, logical
+            row[k.PADDED] = -(-inputs // 6) * 6
+            row[k.WEIGHTS] = weights
+            if narrow:
+                row[k.STRIDE] = meta[layer - 1, k.STRIDE]
+                row[k.BIAS] = weights + outputs * row[k.STRIDE]
+                weights = row[k.BIAS] + 16
+            else:
+                row[k.STRIDE] = _stride(outputs)
+                row[k.BIAS] = weights + row[k.PADDED] * row[k.STRIDE]
+                weights = row[k.BIAS] + row[k.STRIDE]
+                size = capacity * int(row[k.STRIDE])
+                row[k.H], row[k.D] = work, work + size
+                row[k.Z] = row[k.H] if last else work + 2 * size
+                work += size * (2 if last else 3)
+                if layer > 0:
+                    turned = max(turned, outputs * int(meta[layer - 1, k.STRIDE]))
+            logical += inputs * outputs + outputs
+        return cls(tuple(widths), capacity, meta, int(weights), int(work), turned, logical)
+
+    def bytes_per_run(self, optimizer: str) -> int:
+        """Memory that one run keeps while it trains: weights, gradient sums and optimizer state."""
+        copies = {"sgd": 3, "adam": 4, "adamw": 4}[optimizer]
+        return 4 * copies * (self.weights + 400)
+
+    def bytes_per_thread(self, columns: int) -> int:
+        """Memory that one thread needs for activations, errors and noise."""
+        outputs = self.widths[-1]
+        return 4 * (self.work + self.turned + self.logical + self.capacity * (columns + 2 * outputs + 16))
+
+    def pack(self, parameters: Sequence[Floats]) -> Floats:
+        """Weights in this layout from torch's order: `[outputs, inputs]` weights and `[outputs]` bias per layer."""
+        flat = aligned(self.weights)
+        for layer, row in enumerate(self.meta):
+            inputs, outputs, stride = (int(row[c]) for c in (k.INPUTS, k.OUTPUTS, k.STRIDE))
+            w, b = parameters[2 * layer], parameters[2 * layer + 1]
+            start = int(row[k.WEIGHTS])
+            if row[k.NARROW]:
+                flat[start : start + outputs * stride].reshape(outputs, stride)[:, :inputs] = w
+            else:
+                flat[start : start + inputs * stride].reshape(inputs, stride)[:, :outputs] = w.T
+            flat[int(row[k.BIAS]) : int(row[k.BIAS]) + outputs] = b
+        return flat
+
+    def unpack(self, flat: Floats) -> list[Floats]:
+        """The inverse of `pack`."""
+        parameters = []
+        for row in self.meta:
+            inputs, outputs, stride = (int(row[c]) for c in (k.INPUTS, k.OUTPUTS, k.STRIDE))
+            start = int(row[k.WEIGHTS])
+            if row[k.NARROW]:
+                w = flat[start : start + outputs * stride].reshape(outputs, stride)[:, :inputs]
+            else:
+                w = flat[start : start + inputs * stride].reshape(inputs, stride)[:, :outputs].T
+            parameters += [w.copy(), flat[int(row[k.BIAS]) : int(row[k.BIAS]) + outputs].copy()]
+        return parameters
