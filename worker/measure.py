@@ -21,7 +21,7 @@ from backend.contracts.catalogue import PluginKind
 from backend.contracts.results import ALL, Measurement, Roc, RunResult
 from backend.contracts.runs import Part, RunConfig, canonical_hash
 from backend.contracts.training import Training
-from backend.errors import DataChanged, EpsilonUnreachable, JobFailed
+from backend.errors import DataChanged, EpsilonUnreachable
 from worker.attacks._report import report
 from worker.attacks._target import Target
 from worker.datasets._table import Table
@@ -125,9 +125,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     return Prepared(config, data, work)
 
 
-def measure_run(
-    config: RunConfig, *, cache_dir: Path | None = None, on_epoch: OnEpoch | None = None
-) -> RunResult:
+def measure_run(config: RunConfig, *, cache_dir: Path | None = None, on_epoch: OnEpoch | None = None) -> RunResult:
     """Train, evaluate and attack one run.
 
     `on_epoch(done, epochs)` is called after each epoch; what it raises ends the training. A run that diverges, or
@@ -256,6 +254,3 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     return f"{field}: {first['msg']}" if field else str(first["msg"])
-
-
-__all__ = ["DEGENERATE_SHARE", "Data", "JobFailed", "Prepared", "degenerate", "evaluate", "measure_run", "plan", "prepare"]

@@ -95,9 +95,9 @@ def code_version(*paths: Path) -> str:
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                node.body = node.body[1:]
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    node.body = rest
     return tree
 
 
@@ -136,7 +136,7 @@ def engine_version() -> str:
     files = [Path(str(accounting.__file__))]
     for entry in ENGINE_CODE:
         path = ROOT / entry
-        files += [path] if path.is_file() else sorted(path.glob("*.py"))
+        files += [path] if path.is_file() else sorted(path.rglob("*.py"))
     for package in PACKAGES.values():
         files += sorted((ROOT / package.rpartition(".")[2]).glob("_[!_]*.py"))
     libraries = {name: metadata.version(name) for name in ENGINE_LIBRARIES}

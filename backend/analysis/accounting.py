@@ -48,7 +48,7 @@ class Schedule:
     def of(cls, rows: int, batch_size: int, epochs: int) -> Schedule:
         """Each of `rows` joins a batch with probability batch_size / rows; an epoch is rows / batch_size steps.
 
-        >>> Schedule.of(rows=27_134, batch_size=256, epochs=5).steps
+        >>> Schedule.of(rows=27_133, batch_size=256, epochs=5).steps
         530
         """
         if rows < 1:
@@ -61,7 +61,7 @@ class Schedule:
 def default_delta(rows: int) -> float:
     """The largest power of ten below 1 / rows.
 
-    >>> default_delta(27_134), default_delta(100_000)
+    >>> default_delta(27_133), default_delta(100_000)
     (1e-05, 1e-06)
     """
     exponent = math.floor(-math.log10(rows))
@@ -132,7 +132,7 @@ def _fractional_orders(q: float, sigma: float, alphas: Floats) -> Floats:
     if exponent.max() < 30:
         # A - 1 is what matters and may be far below 1: sum it directly, less its first-order part, which is zero.
         excess = np.expm1(exponent) - alphas[:, None] * q * np.expm1(y)[None, :]
-        return np.log1p(np.maximum(excess @ np.exp(log_weight), 0.0))
+        return np.asarray(np.log1p(np.maximum(excess @ np.exp(log_weight), 0.0)))
     return np.asarray(special.logsumexp(total, axis=1))
 
 
@@ -149,7 +149,11 @@ def epsilon(noise_multiplier: float, delta: float, sampling_rate: float, steps: 
 
 
 def search_noise_multiplier(
-    epsilon_of: Callable[[float], float], target: float, *, bounds: tuple[float, float] = SIGMA_RANGE, tolerance: float = SIGMA_TOLERANCE
+    epsilon_of: Callable[[float], float],
+    target: float,
+    *,
+    bounds: tuple[float, float] = SIGMA_RANGE,
+    tolerance: float = SIGMA_TOLERANCE,
 ) -> float:
     """The smallest noise multiplier whose `epsilon_of(sigma)` is at most `target`, to a relative `tolerance`.
 

@@ -28,9 +28,7 @@ LOG_POINTS, LINEAR_POINTS = 160, 60
 def metrics_of(name: str, title: str) -> tuple[MetricInfo, ...]:
     """The metrics that an attack plugin contributes."""
 
-    def info(
-        figure: str, what: str, explanation: str, *, low: float, unit: str, log: bool = False
-    ) -> MetricInfo:
+    def info(figure: str, what: str, explanation: str, *, low: float, unit: str, log: bool = False) -> MetricInfo:
         return MetricInfo(
             name=f"{name}_{figure}",
             title=f"{what}, {title.lower()}",
@@ -49,7 +47,8 @@ def metrics_of(name: str, title: str) -> tuple[MetricInfo, ...]:
         info(AUC, "Attack AUC", "Chance that the attack ranks a member above a non-member; 0.5 is guessing.",
              low=0.0, unit=""),
         info(ADVANTAGE, "Attack advantage",
-             "Largest difference of true and false positive rate over all thresholds; 0 is guessing.", low=0.0, unit=""),
+             "Largest difference of true and false positive rate over all thresholds; 0 is guessing.",
+             low=0.0, unit=""),
         info(BALANCED_ACCURACY, "Attack balanced accuracy",
              "Share of right guesses at the best threshold with as many members as non-members; 0.5 is guessing.",
              low=0.5, unit="share of guesses"),
@@ -151,7 +150,9 @@ def _thinned(attack: str, subgroup: str, curve: Curve, members: Flags) -> Roc:
     """The last point at or below each of a set of false positive rates, even in log10 and in the rate itself."""
     n = int((~members).sum())
     grid = np.union1d(np.geomspace(1 / n, 1, LOG_POINTS), np.linspace(0, 1, LINEAR_POINTS))
-    kept = np.unique(np.append(np.searchsorted(curve.fpr, grid * (1 + 1e-12), side="right") - 1, [0, -1 % len(curve.fpr)]))
+    kept = np.unique(
+        np.append(np.searchsorted(curve.fpr, grid * (1 + 1e-12), side="right") - 1, [0, -1 % len(curve.fpr)])
+    )
     return Roc(
         attack=attack,
         subgroup=subgroup,

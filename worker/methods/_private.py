@@ -61,10 +61,13 @@ class AdaptiveParams(PrivateParams):
         sweepable=True,
         log=True,
     )
+    # Andrew et al. propose 0.5 for federated averaging. In DP-SGD on tables the median norm falls as the model learns
+    # and the threshold with it, until noise and bias leave a model that predicts one class.
     quantile: float = param(
-        0.5,
+        0.8,
         "Target quantile",
-        "Share of the records whose gradient should be no longer than the threshold; the threshold follows it.",
+        "Share of the records whose gradient should be no longer than the threshold, which follows it. A low share lets "
+        "the threshold shrink until nothing more is learnt.",
         unit="share of records",
         gt=0,
         lt=1,

@@ -55,7 +55,7 @@ class Predictions:
     @cached_property
     def predicted(self) -> Integers:
         """`[rows]` most probable class; class 0 where two are equal."""
-        return self.logits.argmax(axis=1)
+        return np.asarray(self.logits.argmax(axis=1))
 
     @cached_property
     def losses(self) -> Floats:
@@ -101,9 +101,7 @@ class Groups:
                 if whole.any():
                     members.append(len(names))
                     names.append(
-                        INTERSECTION.join(
-                            f"{n}={attributes[n].labels[v]}" for n, v in zip(choice, values, strict=True)
-                        )
+                        INTERSECTION.join(f"{n}={attributes[n].labels[v]}" for n, v in zip(choice, values, strict=True))
                     )
                     masks.append(whole[rows])
             families[INTERSECTION.join(choice)] = tuple(members)

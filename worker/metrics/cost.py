@@ -44,8 +44,8 @@ class Cost(Metric[NoParams]):
     summary = "Privacy budget, noise multiplier, steps and time of a run."
     Params = NoParams
     metrics = (
-        _info("epsilon", "Privacy budget \u03b5", "How much one record can change what is learnt; lower is more private.",
-              "privacy", log=True),
+        _info("epsilon", "Privacy budget \u03b5",
+              "How much one record can change what is learnt; lower is more private.", "privacy", log=True),
         _info("delta", "Failure probability \u03b4", "Probability with which \u03b5 may not hold.", "privacy", log=True,
               high=1.0, unit="probability"),
         _info("noise_multiplier", "Noise multiplier \u03c3",

@@ -43,7 +43,8 @@ class Gaps(Metric[NoParams]):
     metrics = (
         _info("loss_gap", "Loss gap", "Mean loss of the subgroup with the highest, less that with the lowest.",
               False, high=None, unit="nats"),
-        _info("accuracy_gap", "Accuracy gap", "Accuracy of the best predicted subgroup, less that of the worst.", False),
+        _info("accuracy_gap", "Accuracy gap", "Accuracy of the subgroup predicted best, less that of the worst.",
+              False),
         _info("worst_group_accuracy", "Worst subgroup's accuracy", "Accuracy of the subgroup predicted worst.", True),
         _info("worst_group_loss", "Worst subgroup's loss", "Mean loss of the subgroup with the highest.", False,
               high=None, unit="nats"),
@@ -71,9 +72,7 @@ class Gaps(Metric[NoParams]):
             sizes = loss[index, 1]
             smallest = int(sizes[sizes > 0].min()) if np.any(sizes > 0) else 0
 
-            def one(
-                metric: str, value: float | None, family: str = family, n: int = smallest
-            ) -> Measurement:
+            def one(metric: str, value: float | None, family: str = family, n: int = smallest) -> Measurement:
                 return Measurement(metric=metric, subgroup=family, split=predictions.split, value=value, n=n)
 
             losses = _rates(loss[index])

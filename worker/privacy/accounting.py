@@ -101,7 +101,7 @@ def sigma(
 
     With a `cache_dir` the answer is kept as one small file, written atomically, so that workers may share the folder.
     """
-    key = {
+    key: dict[str, object] = {
         "accountant": accountant,
         "discretisation": _DISCRETISATION[accountant],
         "epsilon": target_epsilon,
@@ -172,8 +172,8 @@ def gradient_multiplier(noise_multiplier: float, mechanism: Mechanism) -> float:
     left = noise_multiplier**-2 - spent**2
     if left <= 0:
         raise EpsilonUnreachable(
-            f"Expected noise of more than {mechanism.statistic_sensitivity * noise_multiplier:.3g} on the statistic that "
-            f"adapts the clipping threshold, got {mechanism.statistic_std:.3g}: it spends the whole budget.",
+            f"Expected noise of more than {mechanism.statistic_sensitivity * noise_multiplier:.3g} on the statistic "
+            f"that adapts the clipping threshold, got {mechanism.statistic_std:.3g}: it spends the whole budget.",
             fix="Raise the batch size, the share of noise on the count, or epsilon.",
         )
     return 1 / math.sqrt(left)

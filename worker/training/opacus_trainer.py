@@ -146,9 +146,7 @@ class _Run:
         measured.kept = float(len(target))
         return list(torch.autograd.grad(loss, self.parameters))
 
-    def _private(
-        self, features: torch.Tensor, target: torch.Tensor, step: int, measured: _Step
-    ) -> list[torch.Tensor]:
+    def _private(self, features: torch.Tensor, target: torch.Tensor, step: int, measured: _Step) -> list[torch.Tensor]:
         """Scaled sum plus noise; the method's statistic, its noise, and the next state."""
         work, state, params = self.work, self.state, self.work.method_params
         method, budget, per_record_ = work.method, work.budget, self.per_record

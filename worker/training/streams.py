@@ -123,9 +123,15 @@ def _normal_pair(first: Any, second: Any) -> Any:
         (np.float32(-1.9515295891e-4) * z + np.float32(8.3321608736e-3)) * z - np.float32(1.6666654611e-1)
     ) * z * x + x
     cosine = (
-        (np.float32(2.443315711809948e-5) * z - np.float32(1.388731625493765e-3)) * z
-        + np.float32(4.166664568298827e-2)
-    ) * z * z - np.float32(0.5) * z + np.float32(1.0)
+        (
+            (np.float32(2.443315711809948e-5) * z - np.float32(1.388731625493765e-3)) * z
+            + np.float32(4.166664568298827e-2)
+        )
+        * z
+        * z
+        - np.float32(0.5) * z
+        + np.float32(1.0)
+    )
     odd = (quadrant & np.uint32(1)) != np.uint32(0)
     sign = np.float32(-1.0) if (quadrant & np.uint32(2)) != np.uint32(0) else np.float32(1.0)
     a = sine if odd else cosine
