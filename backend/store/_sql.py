@@ -38,17 +38,36 @@ def encode_cursor(*values: Any) -> str:
 
 
 def decode_cursor(cursor: str, length: int) -> list[Any]:
-    """The values of a page cursor; a malformed one is the caller's error."""
+    """The values of a page cursor, each a text or a whole number; a malformed one is the caller's error."""
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(values, list) or len(values) != length:
+        if not isinstance(values, list) or len(values) != length or not all(map(_is_key, values)):
             raise ValueError
-    except ValueError as error:
-        problem = Problem(
-            field="cursor",
-            expected="the `next` of an earlier page",
-            got=cursor[:40],
-            fix="Leave `cursor` out to start at the first page.",
-        )
-        raise InvalidRequest("The page cursor is not one of ours.", problems=[problem]) from error
+    except (ValueError, RecursionError) as error:
+        raise malformed_cursor(cursor) from error
     return values
+
+
+def decode_positions(cursor: str, length: int) -> list[int]:
+    """The values of a cursor that is made of whole numbers."""
+    values = decode_cursor(cursor, length)
+    if not all(isinstance(value, int) for value in values):
+        raise malformed_cursor(cursor)
+    return values
+
+
+def _is_key(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**62)
+
+
+def malformed_cursor(cursor: str) -> InvalidRequest:
+    """The error of a cursor that we did not make."""
+    problem = Problem(
+        field="cursor",
+        expected="the `next` of an earlier page",
+        got=cursor[:40],
+        fix="Leave `cursor` out to start at the first page.",
+    )
+    return InvalidRequest("The page cursor is not one of ours.", problems=[problem])

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from backend.contracts.results import ENDED, JobEvent, JobStatus, Progress
 from backend.contracts.spec import JobSpec
 from backend.errors import Conflict, NotFound, StaleAttempt
-from backend.store._sql import decode_cursor, encode_cursor, now
+from backend.store._sql import decode_cursor, encode_cursor, malformed_cursor, now
 from backend.store.tables import JobEventRow, JobRow, JobRunRow, MeasurementRow, RunRow, SeriesRow
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -85,7 +85,7 @@ def page(
             query = query.where(_json_list_contains(session, column, wanted))
     if cursor:
         created, job_id = decode_cursor(cursor, 2)
-        query = query.where(tuple_(JobRow.created_at, JobRow.id) < (_parse(created), str(job_id)))
+        query = query.where(tuple_(JobRow.created_at, JobRow.id) < (_parse(cursor, created), str(job_id)))
     rows = list(session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)))
     following = encode_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
     return rows[:limit], following
@@ -99,11 +99,14 @@ def _json_list_contains(session: Session, column: Any, wanted: str) -> Any:
     return select(1).select_from(each).where(each.c.value == wanted).exists()
 
 
-def _parse(text: Any) -> datetime:
+def _parse(cursor: str, text: Any) -> datetime:
     try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return now()
+        moment = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise malformed_cursor(cursor) from error
+    if moment.tzinfo is None:
+        raise malformed_cursor(cursor)
+    return moment
 
 
 def counts(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -238,6 +241,12 @@ def requeue(session: Session, job_id: str, spec: JobSpec, *, runs: int) -> JobRo
     return job
 
 
+def end_without_work(session: Session, job: JobRow) -> None:
+    """Ends a queued job all of whose runs were measured before: nothing is left for a worker."""
+    job.started_at = job.started_at or now()
+    _end(session, job, "succeeded", None)
+
+
 def remove(session: Session, job_id: str) -> None:
     """Deletes an ended job and the runs that no other job needs."""
     job = get(session, job_id)
@@ -288,3 +297,18 @@ def events_since(session: Session, job_id: str, after: int, limit: int = 500) ->
         .limit(limit)
     )
     return [JobEvent.model_validate(row, from_attributes=True) for row in rows]
+
+
+def latest_events(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
+    """Per job with any: the id of its newest event. One look of the index per job."""
+    query = (
+        select(JobEventRow.job_id, func.max(JobEventRow.id))
+        .where(JobEventRow.job_id.in_(job_ids))
+        .group_by(JobEventRow.job_id)
+    )
+    return {job_id: int(newest) for job_id, newest in session.execute(query)}
+
+
+def status(session: Session, job_id: str) -> str | None:
+    """Status of the job, None if it is gone."""
+    return session.scalar(select(JobRow.status).where(JobRow.id == job_id))

@@ -10,7 +10,7 @@ from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from backend.contracts.public import MeasurementOut
-from backend.store._sql import decode_cursor, encode_cursor
+from backend.store._sql import decode_positions, encode_cursor
 from backend.store.tables import JobRunRow, MeasurementRow, RunRow, SeriesRow, SettingRow
 
 
@@ -72,7 +72,7 @@ def page(
     """A page of measurements, ordered by series and run."""
     query = _select(wanted).order_by(MeasurementRow.series_id, MeasurementRow.run_id)
     if cursor:
-        series_id, run_id = decode_cursor(cursor, 2)
+        series_id, run_id = decode_positions(cursor, 2)
         query = query.where(tuple_(MeasurementRow.series_id, MeasurementRow.run_id) > (int(series_id), int(run_id)))
     rows = session.execute(query.limit(limit + 1)).all()
     following = None

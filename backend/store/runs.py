@@ -12,7 +12,7 @@ from backend.contracts.results import FINISHED, Roc, RunResult, Series
 from backend.contracts.runs import RunConfig, Setting
 from backend.errors import NotFound
 from backend.store import jobs
-from backend.store._sql import CHUNK, decode_cursor, encode_cursor, insert_ignore, now
+from backend.store._sql import CHUNK, decode_positions, encode_cursor, insert_ignore, now
 from backend.store.tables import (
     Base,
     HistoryRow,
@@ -41,13 +41,18 @@ def flat_params(setting: Setting) -> dict[str, Any]:
 
 def measured(session: Session, configs: Iterable[RunConfig]) -> int:
     """How many of these runs have a result already."""
+    return len(measured_hashes(session, configs))
+
+
+def measured_hashes(session: Session, configs: Iterable[RunConfig]) -> set[str]:
+    """Configuration hashes of those of these runs that have a result already."""
     hashes = [config.hash() for config in configs]
-    total = 0
+    found: set[str] = set()
     for start in range(0, len(hashes), CHUNK):
         part = hashes[start : start + CHUNK]
-        query = select(RunRow.id).where(RunRow.config_hash.in_(part), RunRow.status.in_(FINISHED))
-        total += len(session.scalars(query).all())
-    return total
+        query = select(RunRow.config_hash).where(RunRow.config_hash.in_(part), RunRow.status.in_(FINISHED))
+        found.update(session.scalars(query))
+    return found
 
 
 def attach(session: Session, job_id: str, configs: Sequence[RunConfig]) -> None:
@@ -268,8 +273,8 @@ def page(
     if status:
         query = query.where(RunRow.status == status)
     if cursor:
-        (position,) = decode_cursor(cursor, 1)
-        query = query.where(JobRunRow.position > int(position))
+        (position,) = decode_positions(cursor, 1)
+        query = query.where(JobRunRow.position > position)
     rows = session.execute(query.order_by(JobRunRow.position).limit(limit + 1)).all()
     following = encode_cursor(rows[limit - 1].position) if len(rows) > limit else None
     return [(row[0], row[1]) for row in rows[:limit]], following
