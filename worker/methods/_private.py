@@ -56,7 +56,7 @@ class AdaptiveParams(PrivateParams):
         "Initial threshold",
         "Length of gradient from which clipping starts, before it adapts.",
         unit="gradient norm",
-        gt=0,
+        ge=1e-6,
         le=1e4,
         sweepable=True,
         log=True,
@@ -66,8 +66,8 @@ class AdaptiveParams(PrivateParams):
     quantile: float = param(
         0.8,
         "Target quantile",
-        "Share of the records whose gradient should be no longer than the threshold, which follows it. A low share lets "
-        "the threshold shrink until nothing more is learnt.",
+        "Share of the records whose gradient should be no longer than the threshold, which follows it. A low share "
+        "lets the threshold shrink until nothing more is learnt.",
         unit="share of records",
         gt=0,
         lt=1,
@@ -96,7 +96,7 @@ class AdaptiveParams(PrivateParams):
         "Lowest threshold",
         "The threshold never falls below it. Without one it can collapse, and the model with it.",
         unit="gradient norm",
-        gt=0,
+        ge=1e-6,
         le=1e4,
         sweepable=True,
         log=True,
@@ -107,7 +107,7 @@ class AdaptiveParams(PrivateParams):
         "Highest threshold",
         "The threshold never rises above it. Without one it can grow without bound, and the noise with it.",
         unit="gradient norm",
-        gt=0,
+        ge=1e-6,
         le=1e6,
         sweepable=True,
         log=True,

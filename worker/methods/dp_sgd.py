@@ -15,7 +15,7 @@ class DpSgdParams(PrivateParams):
         "Clipping threshold",
         "A record's gradient longer than this is shortened to it; the noise is proportional to it.",
         unit="gradient norm",
-        gt=0,
+        ge=1e-6,
         le=1e4,
         sweepable=True,
         log=True,

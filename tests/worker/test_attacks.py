@@ -1,0 +1,100 @@
+"""Attack figures against scikit-learn's ROC, and what few rows cannot resolve."""
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from worker.attacks import _report as report
+from worker.datasets._table import SensitiveAttribute
+from worker.metrics._predictions import Groups
+
+
+@st.composite
+def scored(draw):
+    rows = draw(st.integers(2, 400))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    members = random.random(rows) < draw(st.sampled_from([0.1, 0.5, 0.9]))
+    members[0], members[-1] = True, False
+    scores = random.normal(size=rows) + members * draw(st.sampled_from([0.0, 0.5, 4.0]))
+    return (np.round(scores, 1) if draw(st.booleans()) else scores), members
+
+
+@settings(max_examples=150, deadline=None)
+@given(scored())
+def test_figures_equal_those_from_the_roc_of_scikit_learn(case):
+    scores, members = case
+    fpr, tpr, _ = sk.roc_curve(members, scores, drop_intermediate=False)
+    curve = report.roc_curve(scores, members)
+    assert curve.fpr == pytest.approx(fpr)
+    assert curve.tpr == pytest.approx(tpr)
+    everybody = Groups(("all",), np.ones((1, len(scores)), bool), {})
+    measurements, (roc,) = report.report("loss_threshold", scores, members, everybody)
+    found = {m.metric.removeprefix("loss_threshold_"): m for m in measurements}
+    assert found["auc"].value == pytest.approx(sk.auc(fpr, tpr))
+    assert found["advantage"].value == pytest.approx(max(tpr - fpr))
+    assert found["balanced_accuracy"].value == pytest.approx((1 + max(tpr - fpr)) / 2)
+    for name, rate in report.LOW_FPR.items():
+        if (~members).sum() * rate < 1:
+            assert found[name].value is None
+        else:
+            assert found[name].value == pytest.approx(max(t for f, t in zip(fpr, tpr, strict=True) if f <= rate))
+    assert (roc.fpr[0], roc.tpr[0], roc.fpr[-1], roc.tpr[-1]) == (0, 0, 1, 1)
+    on_curve = set(zip(np.round(fpr, 5), np.round(tpr, 5), strict=True))
+    assert set(zip(np.round(roc.fpr, 5), np.round(roc.tpr, 5), strict=True)) <= on_curve
+    assert np.all(np.diff(roc.fpr) >= 0)
+    assert np.all(np.diff(roc.tpr) >= 0)
+
+
+def test_low_false_positive_rates_need_enough_non_members():
+    random = np.random.default_rng(0)
+    members = np.arange(1998) < 999
+    scores = random.normal(size=1998)
+    everybody = Groups(("all",), np.ones((1, 1998), bool), {})
+    found = {m.metric: m for m in report.report("a", scores, members, everybody)[0]}
+    assert found["a_tpr_at_1pct_fpr"].value is not None
+    assert found["a_tpr_at_0_1pct_fpr"].value is None
+    assert "at least 1000 non-members" in report.unresolved(999, 0.001)
+    assert report.unresolved(1000, 0.001) is None
+    assert report.unresolved(100, 0.01) is None
+
+
+def test_a_perfect_and_a_useless_attack():
+    members = np.arange(4000) < 2000
+    everybody = Groups(("all",), np.ones((1, 4000), bool), {})
+    perfect = {m.metric: m.value for m in report.report("a", members.astype(float), members, everybody)[0]}
+    assert set(perfect.values()) == {1.0}
+    useless = {m.metric: m.value for m in report.report("a", np.zeros(4000), members, everybody)[0]}
+    assert useless == {"a_auc": 0.5, "a_advantage": 0, "a_balanced_accuracy": 0.5,
+                       "a_tpr_at_1pct_fpr": 0, "a_tpr_at_0_1pct_fpr": 0}  # fmt: skip
+
+
+def test_subgroups_of_members_alone_have_no_figures_and_no_curve():
+    members = np.arange(40) < 20
+    sex = SensitiveAttribute("Sex", (np.arange(40) >= 10).astype(int), ("F", "M"))
+    groups = Groups.of({"sex": sex}, [["sex"]], np.arange(40))
+    measurements, rocs = report.report("a", np.arange(40.0), members, groups)
+    assert [roc.subgroup for roc in rocs] == ["all", "sex=M"]
+    assert all(m.value is None for m in measurements if m.subgroup == "sex=F")
+
+
+def test_clopper_pearson_equals_scipy():
+    for hits, trials in [(0, 10), (3, 10), (10, 10), (7, 2000)]:
+        expected = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
+        assert report.clopper_pearson(hits, trials) == pytest.approx((expected.low, expected.high))
+    assert report.clopper_pearson(0, 0) == (None, None)
+
+
+def test_a_thinned_curve_keeps_its_low_end():
+    random = np.random.default_rng(0)
+    members = np.arange(40_000) < 20_000
+    scores = random.normal(size=40_000) + 0.3 * members
+    everybody = Groups(("all",), np.ones((1, 40_000), bool), {})
+    _, (roc,) = report.report("a", scores, members, everybody)
+    assert len(roc.fpr) < 240
+    curve = report.roc_curve(scores, members)
+    for rate in (1e-4, 1e-3, 1e-2, 0.1):
+        drawn = roc.tpr[np.searchsorted(roc.fpr, rate, side="right") - 1]
+        assert drawn == pytest.approx(report.tpr_at(curve, rate), rel=0.15)
