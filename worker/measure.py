@@ -162,9 +162,9 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
     }
     if trained.diverged is not None:
         return RunResult(status="diverged", message=trained.diverged, **common)
-    test = Predictions(trained.logits(data.test.features), data.test.target, data.table.task, "test", figures)
+    test = Predictions(trained.logits(data.test), data.test.target, data.table.task, "test", figures)
     validation = Predictions(
-        trained.logits(data.validation.features), data.validation.target, data.table.task, "validation"
+        trained.logits(data.validation), data.validation.target, data.table.task, "validation"
     )
     measurements: list[Measurement] = []
     for one in registry().all("metric"):
@@ -200,7 +200,7 @@ def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[li
     rocs: list[Roc] = []
     if not setting.attacks:
         return measurements, rocs
-    logits = np.concatenate([trained.logits(data.train.features), test.logits])
+    logits = np.concatenate([trained.logits(data.train), test.logits])
     target = np.concatenate([data.train.target, data.test.target])
     rows = np.concatenate([data.train.rows, data.test.rows])
     members = np.arange(len(rows)) < len(data.train)

@@ -73,14 +73,22 @@ class Work:
 
 @dataclass
 class Trained:
-    """What came of one run. `logits(features)` answers `[rows, outputs]` float32."""
+    """What came of one run. `logits(examples)` answers `[rows, outputs]` float32."""
 
     key: str
     engine: str
-    logits: Callable[[Array], Array]
+    logits: Callable[[Examples], Array]
     seconds: float
     history: list[Series] = field(default_factory=list)
     diverged: str | None = None
+
+
+def diverged(what: str, epoch: int, step: int) -> str:
+    """What is said of a run whose loss or weights are no longer numbers."""
+    return (
+        f"The {what} became infinite or undefined in epoch {epoch} (step {step + 1}). "
+        "Lower the learning rate; in private training also the clipping threshold."
+    )
 
 
 class Engine(Protocol):

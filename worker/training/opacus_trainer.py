@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 import torch
 
 from worker.plugins import State
-from worker.training.engine import Array, OnEpoch, Trained, Work
+from worker.training.engine import Array, Examples, OnEpoch, Trained, Work, diverged
 from worker.training.initial import build
 from worker.training.losses import per_record
 from worker.training.recorder import Recorder
@@ -98,27 +98,27 @@ class _Run:
         started = time.perf_counter()
         recorder = Recorder(work)
         recorder.state(0, self.state)
-        diverged = None
+        message = None
         step = 0
         for epoch in range(1, work.training.epochs + 1):
             self.module.train()
             for _ in range(work.schedule.steps_per_epoch):
                 measured = self.step(step)
                 if not math.isfinite(measured.loss_sum):
-                    diverged = _diverged("loss", epoch, step)
+                    message = diverged("loss", epoch, step)
                     break
                 recorder.step(measured.loss_sum, measured.records, measured.clipped, measured.kept)
                 step += 1
-            if diverged is None and not all(bool(torch.isfinite(p).all()) for p in self.parameters):
-                diverged = _diverged("weights", epoch, step)
-            if diverged is not None:
+            if message is None and not all(bool(torch.isfinite(p).all()) for p in self.parameters):
+                message = diverged("weights", epoch, step)
+            if message is not None:
                 break
-            recorder.epoch(epoch, self.logits(work.validation.features))
+            recorder.epoch(epoch, self.logits(work.validation))
             recorder.state(epoch, self.state)
             if on_epoch is not None:
                 on_epoch(epoch, work.training.epochs)
         seconds = time.perf_counter() - started
-        return Trained(work.key, OpacusEngine.name, self.logits, seconds, recorder.series(), diverged)
+        return Trained(work.key, OpacusEngine.name, self.logits, seconds, recorder.series(), message)
 
     def step(self, step: int) -> _Step:
         """One update of the weights; an empty batch is one like any other."""
@@ -180,23 +180,18 @@ class _Run:
         start = 0
         for gradient in gradients:
             stop = start + gradient.numel()
-            gradient.add_(noise[start:stop].reshape(gradient.shape), alpha=deviation)
+            # A matrix of weights gets its noise input by input, as the fleet engine holds them.
+            turned = noise[start:stop].reshape(gradient.shape[::-1])
+            gradient.add_(turned.permute(*reversed(range(turned.ndim))), alpha=deviation)
             start = stop
 
-    def logits(self, features: Array) -> Array:
+    def logits(self, examples: Examples) -> Array:
         """`[rows, outputs]` float32."""
         self.module.eval()
         with torch.no_grad():
-            answers: Array = self.module(torch.from_numpy(features)).numpy()
+            answers: Array = self.module(torch.from_numpy(examples.features)).numpy()
         self.module.train()
         return answers
-
-
-def _diverged(what: str, epoch: int, step: int) -> str:
-    return (
-        f"The {what} became infinite or undefined in epoch {epoch} (step {step + 1}). "
-        "Lower the learning rate; in private training also the clipping threshold."
-    )
 
 
 def per_record_gradients(module: torch.nn.Module, work: Work, way: Way) -> PerRecord:

@@ -25,13 +25,15 @@ from worker.training.streams import _fill_normals, _fill_poisson
 f32 = np.float32
 # Without `nnan` and `ninf`, which would let the compiler hide a run that diverges.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-compiled = njit(nogil=True, cache=True, fastmath=FAST, boundscheck=False)
+compiled: Any = njit(nogil=True, cache=True, fastmath=FAST, boundscheck=False)
 
 #: Columns of `meta`, one row per layer.
 INPUTS, PADDED, OUTPUTS, STRIDE, WEIGHTS, BIAS, H, Z, D, NARROW, LOGICAL = range(11)
 RELU, TANH, GELU = range(3)
 CROSS_ENTROPY, SQUARED_ERROR = range(2)
 SGD, ADAM, ADAMW = range(3)
+#: Sums over the records of an epoch, in float64.
+LOSS, RECORDS, CLIPPED, KEPT = range(4)
 
 
 @compiled
@@ -65,9 +67,7 @@ def _backward_activation(g: Any, h: Any, z: Any, activation: Any) -> Any:
         return v.where_positive(h, g)
     if activation == TANH:
         return v.mul(g, v.sub(v.splat(f32(1)), v.mul(h, h)))
-    density = v.mul(
-        v.splat(f32(0.3989422804014327)), v.exp(v.mul(v.splat(f32(-0.5)), v.mul(z, z)))
-    )
+    density = v.mul(v.splat(f32(0.3989422804014327)), v.exp(v.mul(v.splat(f32(-0.5)), v.mul(z, z))))
     return v.mul(g, v.fma(z, density, v.normal_cdf(z)))
 
 
@@ -265,10 +265,48 @@ def _backward(n: Any, padded: Any, layer: Any, meta: Any, weights: Any, work: An
 
 
 @compiled
+def _forward(batch: Any, n: Any, padded: Any, numeric: Any, active: Any, x: Any, meta: Any, weights: Any, work: Any,
+             logits: Any, activation: Any, capacity: Any) -> None:  # fmt: skip
+    """Inputs of the rows in `batch` to logits[k, i], leaving every layer's output in `work`."""
+    columns, x_stride = numeric.shape[1], x.shape[0] // capacity
+    for i in range(n):
+        for t in range(columns):
+            x[i * x_stride + t] = numeric[batch[i], t]
+    for i in range(n, padded):
+        for t in range(columns):
+            x[i * x_stride + t] = f32(0)
+    last = meta.shape[0] - 1
+    narrow = meta[last, NARROW] == 1
+    _first_layer(batch, n, padded, active, x, x_stride, columns, meta, weights, work, activation, last == 0)
+    for layer in range(1, last + 1):
+        if not (narrow and layer == last):
+            _hidden_layer(layer, padded, meta, weights, work, activation, layer == last)
+    if narrow:
+        _narrow_logits(n, meta, last, weights, work, logits, capacity)
+    else:
+        _wide_logits(n, meta, last, work, logits, capacity)
+
+
+@compiled
+def predict(rows: Any, numeric: Any, active: Any, x: Any, meta: Any, weights: Any, work: Any, logits: Any, out: Any,
+            activation: Any, capacity: Any) -> None:  # fmt: skip
+    """out[i, k] = logits of rows[i], in blocks of `capacity`."""
+    outputs = out.shape[1]
+    for start in range(0, rows.shape[0], capacity):
+        n = min(capacity, rows.shape[0] - start)
+        padded = n + (-n) % v.ROWS
+        _forward(rows[start : start + n], n, padded, numeric, active, x, meta, weights, work, logits, activation,
+                 capacity)  # fmt: skip
+        for i in range(n):
+            for k in range(outputs):
+                out[start + i, k] = logits[k * capacity + i]
+
+
+@compiled
 def gradients(key0: Any, key1: Any, purpose: Any, step: Any, log_keep: Any, pool: Any, numeric: Any, active: Any,
               row_squares: Any, labels: Any, values: Any, meta: Any, weights: Any, work: Any, x: Any, turned: Any,
               zeros: Any, batch: Any, norms: Any, losses: Any, logits: Any, errors: Any, scratch: Any,
-              activation: Any, loss_kind: Any, want_norms: Any) -> Any:  # fmt: skip
+              totals: Any, activation: Any, loss_kind: Any, want_norms: Any) -> Any:  # fmt: skip
     """Draws the step's batch, runs it forward and backward, and leaves errors, norms and losses in the buffers.
 
     `pool` lists the rows that may be drawn. `log_keep` is log(1 - q); 0 draws every row. Returns the size of the
@@ -287,29 +325,20 @@ def gradients(key0: Any, key1: Any, purpose: Any, step: Any, log_keep: Any, pool
     for i in range(n):
         batch[i] = pool[batch[i]]
     padded = n + (-n) % v.ROWS
-    columns, x_stride = numeric.shape[1], x.shape[0] // capacity
-    for i in range(n):
-        for t in range(columns):
-            x[i * x_stride + t] = numeric[batch[i], t]
-    for i in range(n, padded):
-        for t in range(columns):
-            x[i * x_stride + t] = f32(0)
     last = layers - 1
     narrow = meta[last, NARROW] == 1
     input_squares, error_squares = scratch[:capacity], scratch[capacity : 2 * capacity]
-    _first_layer(batch, n, padded, active, x, x_stride, columns, meta, weights, work, activation, last == 0)
-    for layer in range(1, layers):
-        if not (narrow and layer == last):
-            _hidden_layer(layer, padded, meta, weights, work, activation, layer == last)
-    if narrow:
-        _narrow_logits(n, meta, last, weights, work, logits, capacity)
-    else:
-        _wide_logits(n, meta, last, work, logits, capacity)
+    _forward(batch, n, padded, numeric, active, x, meta, weights, work, logits, activation, capacity)
     classes = meta[last, OUTPUTS]
     for k in range(classes):
         for i in range(n, min(capacity, n + 16)):
             logits[k * capacity + i] = f32(0)
     _errors(batch, n, classes, labels, values, loss_kind, logits, errors, error_squares, losses, capacity)
+    loss = 0.0
+    for i in range(n):
+        loss += losses[i]
+    totals[LOSS] += loss
+    totals[RECORDS] += n
     if want_norms:
         for i in range(n):
             norms[i] = f32(0)
@@ -356,12 +385,19 @@ def _scale_errors(n: Any, padded: Any, start: Any, stride: Any, factors: Any, wo
 
 @compiled
 def weighted_sum(n: Any, factors: Any, batch: Any, active: Any, columns: Any, meta: Any, work: Any, x: Any,
-                 zeros: Any, errors: Any, sums: Any, capacity: Any) -> None:  # fmt: skip
+                 zeros: Any, errors: Any, sums: Any, norms: Any, limit: Any, totals: Any,
+                 capacity: Any) -> None:  # fmt: skip
     """sums = sum over records of factors[i] times the record's gradient, in the layout of the weights."""
     layers = meta.shape[0]
     last = layers - 1
     narrow = meta[last, NARROW] == 1
     padded = n + (-n) % v.ROWS
+    kept = 0.0
+    for i in range(n):
+        kept += factors[i]
+        if norms[i] > limit:
+            totals[CLIPPED] += 1.0
+    totals[KEPT] += kept
     for layer in range(layers):
         stride, w = meta[layer, STRIDE], meta[layer, WEIGHTS]
         if narrow and layer == last:
@@ -441,55 +477,80 @@ def _scatter(n: Any, batch: Any, active: Any, start: Any, stride: Any, work: Any
 
 
 @compiled
-def _optimize(weights: Any, sums: Any, noise: Any, first: Any, second: Any, at: Any, noise_at: Any, count: Any,
-              noise_step: Any, inverse_batch: Any, noise_std: Any, optimizer: Any, learning_rate: Any, momentum: Any,
-              decay: Any, beta1: Any, beta2: Any, eps: Any, correction1: Any, correction2: Any) -> None:  # fmt: skip
-    for c in range(count):
-        i = at + c
+def _plain_step(weights: Any, sums: Any, noise: Any, inverse_batch: Any, noise_std: Any, keep: Any, rate: Any) -> None:
+    """SGD without momentum on a contiguous row: w = keep * w - rate * mean gradient."""
+    for i in range(weights.shape[0]):
+        weights[i] = keep * weights[i] - rate * ((sums[i] + noise_std * noise[i]) * inverse_batch)
+
+
+@compiled
+def _momentum_step(weights: Any, sums: Any, noise: Any, first: Any, inverse_batch: Any, noise_std: Any,
+                   rate: Any, momentum: Any, decay: Any) -> None:  # fmt: skip
+    for i in range(weights.shape[0]):
+        g = (sums[i] + noise_std * noise[i]) * inverse_batch + decay * weights[i]
+        g = momentum * first[i] + g
+        first[i] = g
+        weights[i] -= rate * g
+
+
+@compiled
+def _adam_step(weights: Any, sums: Any, noise: Any, first: Any, second: Any, inverse_batch: Any, noise_std: Any,
+               rate: Any, decay: Any, keep: Any, beta1: Any, beta2: Any, eps: Any, correction1: Any,
+               correction2: Any) -> None:  # fmt: skip
+    for i in range(weights.shape[0]):
         w = weights[i]
-        g = (sums[i] + noise_std * noise[noise_at + c * noise_step]) * inverse_batch
-        if optimizer == ADAMW:
-            w -= learning_rate * decay * w
+        g = (sums[i] + noise_std * noise[i]) * inverse_batch + decay * w
+        m = beta1 * first[i] + (f32(1) - beta1) * g
+        s = beta2 * second[i] + (f32(1) - beta2) * g * g
+        first[i] = m
+        second[i] = s
+        weights[i] = keep * w - rate * (m * correction1) / (np.sqrt(s * correction2) + eps)
+
+
+@compiled
+def _step_row(at: Any, count: Any, noise: Any, weights: Any, sums: Any, first: Any, second: Any, inverse_batch: Any,
+              noise_std: Any, optimizer: Any, rate: Any, momentum: Any, decay: Any, beta1: Any, beta2: Any, eps: Any,
+              correction1: Any, correction2: Any) -> None:  # fmt: skip
+    w, g = weights[at : at + count], sums[at : at + count]
+    if optimizer == SGD:
+        if momentum == f32(0):
+            _plain_step(w, g, noise, inverse_batch, noise_std, f32(1) - rate * decay, rate)
         else:
-            g += decay * w
-        if optimizer == SGD:
-            if momentum != f32(0):
-                g = momentum * first[i] + g
-                first[i] = g
-            weights[i] = w - learning_rate * g
-        else:
-            m = beta1 * first[i] + (f32(1) - beta1) * g
-            s = beta2 * second[i] + (f32(1) - beta2) * g * g
-            first[i] = m
-            second[i] = s
-            weights[i] = w - learning_rate * (m * correction1) / (np.sqrt(s * correction2) + eps)
+            _momentum_step(w, g, noise, first[at : at + count], inverse_batch, noise_std, rate, momentum, decay)
+    else:
+        decoupled = optimizer == ADAMW
+        keep = f32(1) - rate * decay if decoupled else f32(1)
+        _adam_step(w, g, noise, first[at : at + count], second[at : at + count], inverse_batch, noise_std, rate,
+                   f32(0) if decoupled else decay, keep, beta1, beta2, eps, correction1, correction2)  # fmt: skip
 
 
 @compiled
 def update(key0: Any, key1: Any, purpose: Any, step: Any, meta: Any, weights: Any, sums: Any, noise: Any, first: Any,
-           second: Any, inverse_batch: Any, noise_std: Any, optimizer: Any, learning_rate: Any, momentum: Any,
-           decay: Any, beta1: Any, beta2: Any, eps: Any, correction1: Any, correction2: Any) -> None:  # fmt: skip
+           second: Any, inverse_batch: Any, noise_std: Any, optimizer: Any, rate: Any, momentum: Any, decay: Any,
+           beta1: Any, beta2: Any, eps: Any, correction1: Any, correction2: Any) -> None:  # fmt: skip
     """One optimizer step on the noisy mean gradient, (sums + noise_std * N(0, 1)) * inverse_batch.
 
-    The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout.
+    The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout. `noise` has
+    room for all of it and, behind that, for one row of the narrow layer.
     """
+    logical_total = 0
+    for layer in range(meta.shape[0]):
+        logical_total += meta[layer, INPUTS] * meta[layer, OUTPUTS] + meta[layer, OUTPUTS]
     if noise_std != f32(0):
-        _fill_normals(noise, key0, key1, purpose, step)
-    else:
-        noise[:] = f32(0)
+        _fill_normals(noise[:logical_total], key0, key1, purpose, step)
     for layer in range(meta.shape[0]):
         inputs, outputs, stride = meta[layer, INPUTS], meta[layer, OUTPUTS], meta[layer, STRIDE]
         w, logical = meta[layer, WEIGHTS], meta[layer, LOGICAL]
-        if meta[layer, NARROW] == 1:
-            for k in range(outputs):
-                _optimize(weights, sums, noise, first, second, w + k * stride, logical + k, inputs, outputs,
-                          inverse_batch, noise_std, optimizer, learning_rate, momentum, decay, beta1, beta2, eps,
-                          correction1, correction2)  # fmt: skip
-        else:
-            for j in range(inputs):
-                _optimize(weights, sums, noise, first, second, w + j * stride, logical + j * outputs, outputs, 1,
-                          inverse_batch, noise_std, optimizer, learning_rate, momentum, decay, beta1, beta2, eps,
-                          correction1, correction2)  # fmt: skip
-        _optimize(weights, sums, noise, first, second, meta[layer, BIAS], logical + inputs * outputs, outputs, 1,
-                  inverse_batch, noise_std, optimizer, learning_rate, momentum, decay, beta1, beta2, eps,
-                  correction1, correction2)  # fmt: skip
+        rows, length = (outputs, inputs) if meta[layer, NARROW] == 1 else (inputs, outputs)
+        for j in range(rows):
+            if meta[layer, NARROW] == 1:
+                row = noise[logical_total : logical_total + length]
+                for c in range(length):
+                    row[c] = noise[logical + c * outputs + j]
+            else:
+                row = noise[logical + j * outputs : logical + (j + 1) * outputs]
+            _step_row(w + j * stride, length, row, weights, sums, first, second, inverse_batch, noise_std, optimizer,
+                      rate, momentum, decay, beta1, beta2, eps, correction1, correction2)  # fmt: skip
+        bias = noise[logical + inputs * outputs : logical + inputs * outputs + outputs]
+        _step_row(meta[layer, BIAS], outputs, bias, weights, sums, first, second, inverse_batch, noise_std, optimizer,
+                  rate, momentum, decay, beta1, beta2, eps, correction1, correction2)  # fmt: skip

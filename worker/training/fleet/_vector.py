@@ -15,7 +15,11 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, register_model
+
+#: Numba's decorator hides the typing context from callers, which a type checker cannot know.
+intrinsic: Any = numba_intrinsic
 
 LANES = 16
 #: Rows that one call of `gemm` works on at once; batches and layers are padded to a multiple.
@@ -80,7 +84,7 @@ def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return _call(builder, "llvm.fma.v16f32", _VECTOR, a, b, c)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(_context: Any, array: Any, index: Any) -> Any:
     """array[index : index + 16]."""
 
@@ -90,7 +94,7 @@ def load(_context: Any, array: Any, index: Any) -> Any:
     return vector(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(_context: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + 16] = value."""
 
@@ -101,7 +105,7 @@ def store(_context: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, types.intp, vector), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def splat(_context: Any, scalar: Any) -> Any:
     """All lanes equal to a float32."""
 
@@ -114,20 +118,20 @@ def splat(_context: Any, scalar: Any) -> Any:
 def _elementwise(arity: int, build: Callable[..., Any]) -> Any:
     if arity == 1:
 
-        @intrinsic  # type: ignore[untyped-decorator]
+        @intrinsic
         def one(_context: Any, a: Any) -> Any:
             return vector(vector), lambda c, builder, s, arguments: build(builder, *arguments)
 
         return one
     if arity == 2:
 
-        @intrinsic  # type: ignore[untyped-decorator]
+        @intrinsic
         def two(_context: Any, a: Any, b: Any) -> Any:
             return vector(vector, vector), lambda c, builder, s, arguments: build(builder, *arguments)
 
         return two
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def three(_context: Any, a: Any, b: Any, c: Any) -> Any:
         return vector(vector, vector, vector), lambda ctx, builder, s, arguments: build(builder, *arguments)
 
@@ -163,9 +167,7 @@ def _build_tanh(builder: Any, x: Any) -> Any:
         p = _fma(builder, p, z, _constant(coefficient))
     small = _fma(builder, builder.fmul(p, z), x, x)
     e = _build_exp(builder, builder.fadd(size, size))
-    large = builder.fsub(
-        _constant(1.0), builder.fdiv(_constant(2.0), builder.fadd(e, _constant(1.0)))
-    )
+    large = builder.fsub(_constant(1.0), builder.fdiv(_constant(2.0), builder.fadd(e, _constant(1.0))))
     large = _call(builder, "llvm.copysign.v16f32", _VECTOR, large, x)
     return builder.select(builder.fcmp_ordered(">=", size, _constant(0.625)), large, small)
 
@@ -179,9 +181,7 @@ def _build_normal_cdf(builder: Any, x: Any) -> Any:
         p = _fma(builder, p, t, _constant(coefficient))
     tail = builder.fmul(builder.fmul(p, t), _build_exp(builder, builder.fneg(builder.fmul(size, size))))
     tail = builder.fmul(_constant(0.5), tail)
-    return builder.select(
-        builder.fcmp_ordered("<", x, _constant(0.0)), tail, builder.fsub(_constant(1.0), tail)
-    )
+    return builder.select(builder.fcmp_ordered("<", x, _constant(0.0)), tail, builder.fsub(_constant(1.0), tail))
 
 
 def _build_positive(builder: Any, a: Any) -> Any:
@@ -208,7 +208,7 @@ positive = _elementwise(1, _build_positive)
 where_positive = _elementwise(2, _build_where_positive)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def total(_context: Any, a: Any) -> Any:
     """Sum of the lanes."""
 
@@ -224,7 +224,7 @@ def total(_context: Any, a: Any) -> Any:
 def _gemm(rows: int, vectors: int) -> Any:
     """`rows` x (16 `vectors`) outputs kept in registers over the whole sum."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def gemm(
         _context: Any, a: Any, ia: Any, a_row: Any, a_term: Any, b: Any, ib: Any, b_term: Any,
         init: Any, ii: Any, init_row: Any, out: Any, io: Any, out_row: Any, terms: Any,
