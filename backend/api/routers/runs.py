@@ -1,0 +1,42 @@
+"""Runs: one training each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from backend.api.deps import ERRORS, NoFiltersDep, Paged, SessionDep
+from backend.api.routers.jobs import JobId
+from backend.api.services import views
+from backend.contracts.public import Page, Run, RunDetail
+from backend.contracts.results import RunStatus
+from backend.store import jobs, runs
+
+router = APIRouter(tags=["runs"], responses=ERRORS)
+
+RunId = Annotated[str, Path(max_length=64, description="Id of a run.", examples=["5d41402abc4b2a76b971"])]
+
+
+class RunFilters(Paged):
+    """Which runs of a job."""
+
+    method: str | None = Field(default=None, max_length=64)
+    status: RunStatus | None = None
+
+
+@router.get("/jobs/{job_id}/runs", name="list_job_runs", summary="Runs of a job, in its order")
+def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], session: SessionDep) -> Page[Run]:
+    """`reused` runs were measured before this job asked for them."""
+    jobs.get(session, job_id)
+    rows, following = runs.page(
+        session, job_id, limit=filters.limit, cursor=filters.cursor, method=filters.method, status=filters.status
+    )
+    return Page(items=[views.run(row, reused) for row, reused in rows], next=following)
+
+
+@router.get("/runs/{run_id}", name="get_run", summary="A run whole")
+def get_run(run_id: RunId, _: NoFiltersDep, session: SessionDep) -> RunDetail:
+    """Configuration, measurements, training history and ROC curves."""
+    return views.run_detail(session, runs.get(session, run_id))
