@@ -1,0 +1,88 @@
+import { Group, Skeleton, Stack, Text, Title, useComputedColorScheme } from '@mantine/core'
+import { IconChartDots } from '@tabler/icons-react'
+import { useQuery } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { Fold } from '~/components/Fold'
+import { Panel } from '~/components/Panel'
+import { ProblemNotice } from '~/components/ProblemNotice'
+import { figureQuery } from '~/data/queries'
+import type { FigureName, FigureRequest } from '~/data/types'
+import { DownloadMenu } from './DownloadMenu'
+import classes from './FigureCard.module.css'
+import { FigureTable } from './FigureTable'
+import { Plot } from './Plot'
+
+interface Props {
+  name: FigureName
+  request: FigureRequest
+  /** Read before the figure has arrived, and by assistive technology. */
+  label: string
+  controls?: ReactNode
+  growing?: boolean
+  height?: number
+  table?: 'folded' | 'open' | 'beside'
+  onSelectRun?: (id: string) => void
+  order?: 2 | 3
+}
+
+/** A chart as a sentence with evidence: finding, menus, picture, caption, table. */
+export function FigureCard(props: Props) {
+  const { name, request, label, controls, growing, height = 420, table = 'folded', order = 2 } = props
+  const theme = useComputedColorScheme('light')
+  const query = useQuery(figureQuery(name, { ...request, theme }))
+  const figure = query.data
+  const drawn = figure && !figure.empty
+  return (
+    <Panel className={classes.card} aria-label={label}>
+      <Group justify="space-between" align="flex-start" wrap="nowrap" gap="sm">
+        {figure ? (
+          <Title order={order} className={classes.finding}>
+            {figure.title}
+          </Title>
+        ) : (
+          <Skeleton height={22} width="60%" aria-label={`Loading: ${label}`} />
+        )}
+        {drawn && <DownloadMenu figure={figure} />}
+      </Group>
+      {controls && <div className={classes.controls}>{controls}</div>}
+      {query.error && !figure && <ProblemNotice error={query.error} onRetry={() => query.refetch()} />}
+      {query.isPending && <Skeleton height={height} mt="sm" />}
+      {figure?.empty && <Nothing text={figure.empty} height={height} />}
+      {drawn && (
+        <div className={classes.body} data-beside={table === 'beside' || undefined}>
+          <Stack gap={6} className={classes.picture} data-stale={query.isPlaceholderData || undefined}>
+            <Plot
+              figure={figure}
+              view={JSON.stringify({ ...request, name })}
+              growing={growing}
+              height={height}
+              onSelectRun={props.onSelectRun}
+            />
+            <Text size="xs" c="dimmed" className="tabular">
+              {figure.caption}
+            </Text>
+          </Stack>
+          {figure.rows.length > 0 &&
+            (table === 'folded' ? (
+              <Fold label={`Table of these ${figure.rows.length} values`}>
+                <FigureTable figure={figure} />
+              </Fold>
+            ) : (
+              <FigureTable figure={figure} maxHeight={height} />
+            ))}
+        </div>
+      )}
+    </Panel>
+  )
+}
+
+function Nothing({ text, height }: { text: string; height: number }) {
+  return (
+    <div className={classes.nothing} style={{ minHeight: Math.min(height, 260) }}>
+      <IconChartDots size={28} stroke={1.3} aria-hidden />
+      <Text size="sm" maw={420}>
+        {text}
+      </Text>
+    </div>
+  )
+}

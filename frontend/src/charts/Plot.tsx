@@ -1,0 +1,56 @@
+import { Skeleton } from '@mantine/core'
+import { useElementSize } from '@mantine/hooks'
+import { lazy, Suspense, useMemo, useRef } from 'react'
+import type { Figure } from '~/api'
+import { adapt, type Held, holdAxes, readFigure } from './adapt'
+import classes from './Plot.module.css'
+
+const PlotlyChart = lazy(() => import('./PlotlyChart'))
+
+interface Props {
+  figure: Figure
+  /** Names what is drawn; the reader's zoom is kept while it stays the same. */
+  view: string
+  /** Axes only ever widen while the figure grows. */
+  growing?: boolean
+  height?: number
+  onSelectRun?: (id: string) => void
+}
+
+/** Draws any figure of the server. The one component on the page that does. */
+export function Plot({ figure, view, growing = false, height = 420, onSelectRun }: Props) {
+  const { ref, width } = useElementSize()
+  const narrow = width > 0 && width < 520
+  const held = useHeldAxes(figure, view, growing)
+  const drawn = useMemo(
+    () => adapt(readFigure(figure.figure), { revision: view, narrow, held }),
+    [figure, view, narrow, held],
+  )
+  const tall = narrow ? Math.min(height, 360) : height
+  const blank = <Skeleton height={tall} aria-label="Loading the chart" />
+  return (
+    <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
+      <Suspense fallback={blank}>
+        {width > 0 ? (
+          <div role="img" aria-label={`${figure.title}. ${figure.caption}`}>
+            <PlotlyChart figure={drawn} height={tall} onSelectRun={onSelectRun} />
+          </div>
+        ) : (
+          blank
+        )}
+      </Suspense>
+    </div>
+  )
+}
+
+/** Axis extents that survive from one state of a growing figure to the next. */
+function useHeldAxes(figure: Figure, view: string, growing: boolean): Held | undefined {
+  const memory = useRef<{ view: string; held: Held } | null>(null)
+  return useMemo(() => {
+    const before = memory.current?.view === view ? memory.current.held : undefined
+    if (!growing) return before
+    const held = holdAxes(readFigure(figure.figure), before ?? {})
+    memory.current = { view, held }
+    return held
+  }, [figure, view, growing])
+}

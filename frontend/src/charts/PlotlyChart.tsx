@@ -1,0 +1,43 @@
+import createPlotlyComponent from 'react-plotly.js/factory'
+import type { PlotlyFigure } from './adapt'
+import Plotly from './plotly'
+
+const Chart = createPlotlyComponent(Plotly)
+
+interface Props {
+  figure: PlotlyFigure
+  height: number
+  onSelectRun?: (id: string) => void
+}
+
+const CONFIG = {
+  responsive: false,
+  displaylogo: false,
+  displayModeBar: 'hover' as const,
+  modeBarButtonsToRemove: ['toImage', 'lasso2d', 'select2d', 'autoScale2d'],
+  doubleClick: 'reset' as const,
+}
+
+/** The run behind a clicked mark, where the figure names it in `customdata`. */
+function runOf(event: { points?: { customdata?: unknown }[] }): string | undefined {
+  const custom = event.points?.[0]?.customdata
+  const values = Array.isArray(custom) ? custom.flat(2) : [custom]
+  return values.find((value): value is string => typeof value === 'string' && /^[0-9a-f]{20}$/.test(value))
+}
+
+/** The one place that touches Plotly's React component; loaded on demand. */
+export default function PlotlyChart({ figure, height, onSelectRun }: Props) {
+  return (
+    <Chart
+      data={figure.data}
+      layout={figure.layout}
+      config={CONFIG}
+      useResizeHandler
+      style={{ width: '100%', height }}
+      onClick={(event) => {
+        const run = runOf(event)
+        if (run) onSelectRun?.(run)
+      }}
+    />
+  )
+}

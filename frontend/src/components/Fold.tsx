@@ -1,0 +1,18 @@
+import type { ReactNode } from 'react'
+import classes from './Fold.module.css'
+
+interface Props {
+  label: ReactNode
+  children: ReactNode
+  open?: boolean
+}
+
+/** Folded content that works without a script and opens when a search on the page finds it. */
+export function Fold({ label, children, open }: Props) {
+  return (
+    <details className={classes.fold} open={open}>
+      <summary className={classes.summary}>{label}</summary>
+      <div className={classes.body}>{children}</div>
+    </details>
+  )
+}

@@ -1,0 +1,77 @@
+import { useQuery } from '@tanstack/react-query'
+import { useMemo, useState } from 'react'
+import type { MeasurementOut } from '~/api'
+import { catalogueQuery } from '~/data/queries'
+import { integer, interval, number } from '~/lib/format'
+import type { Order } from '~/lib/sort'
+import { type Column, DataTable } from './DataTable'
+import { MetricTerm, Term } from './Term'
+
+interface Props {
+  measurements: readonly MeasurementOut[]
+  subgroup?: string
+  split?: string
+  families?: 'attack'
+  maxHeight?: number
+}
+
+/** Everything measured on one subgroup, in the catalogue's order. */
+export function MeasurementTable({
+  measurements,
+  subgroup = 'all',
+  split = 'test',
+  families,
+  maxHeight = 460,
+}: Props) {
+  const { data } = useQuery(catalogueQuery)
+  const [order, setOrder] = useState<Order>()
+  const metrics = useMemo(() => data?.metrics ?? [], [data])
+  const rows = useMemo(() => {
+    const place = new Map(metrics.map((metric, i) => [metric.name, i]))
+    return measurements
+      .filter((one) => one.subgroup === subgroup && one.split === split)
+      .filter((one) => !families || metrics.find((metric) => metric.name === one.metric)?.kind === families)
+      .sort((a, b) => (place.get(a.metric) ?? 999) - (place.get(b.metric) ?? 999))
+  }, [measurements, subgroup, split, families, metrics])
+  const columns = useMemo<Column<MeasurementOut>[]>(() => {
+    const info = (name: string) => metrics.find((metric) => metric.name === name)
+    return [
+      {
+        key: 'metric',
+        title: 'Metric',
+        sort: (row) => info(row.metric)?.title ?? row.metric,
+        cell: (row) => (
+          <>
+            <MetricTerm name={row.metric} />
+            {info(row.metric)?.unit && <span style={{ opacity: 0.7 }}> {info(row.metric)?.unit}</span>}
+          </>
+        ),
+      },
+      {
+        key: 'value',
+        title: 'Value',
+        numeric: true,
+        sort: (row) => row.value,
+        cell: (row) => number(row.value),
+      },
+      {
+        key: 'interval',
+        title: <Term name="interval">95 % interval</Term>,
+        numeric: true,
+        cell: (row) => interval(row.low, row.high),
+      },
+      { key: 'n', title: 'n', numeric: true, sort: (row) => row.n, cell: (row) => integer(row.n) },
+    ]
+  }, [metrics])
+  return (
+    <DataTable
+      label="Measurements"
+      columns={columns}
+      rows={rows}
+      rowKey={(row) => `${row.metric} ${row.subgroup}`}
+      order={order}
+      onOrder={setOrder}
+      maxHeight={maxHeight}
+    />
+  )
+}

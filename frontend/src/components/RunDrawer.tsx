@@ -1,0 +1,52 @@
+import { Button, Drawer, Skeleton, Stack } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { runQuery } from '~/data/queries'
+import { MeasurementTable } from './MeasurementTable'
+import { PrivacyBlock } from './PrivacyBlock'
+import { ProblemNotice } from './ProblemNotice'
+import { RunConfiguration } from './RunConfiguration'
+import { StatusBadge } from './StatusBadge'
+import { useRunTitle } from './useRunTitle'
+
+interface Props {
+  id: string | undefined
+  jobId: string
+  onClose: () => void
+}
+
+/** A run beside the page that names it; the selection stays where it was. */
+export function RunDrawer({ id, onClose }: Props) {
+  const { data: run, error } = useQuery({ ...runQuery(id ?? ''), enabled: Boolean(id) })
+  const title = useRunTitle(run)
+  return (
+    <Drawer
+      opened={Boolean(id)}
+      onClose={onClose}
+      position="right"
+      size={480}
+      title={title}
+      closeButtonProps={{ 'aria-label': 'Close the panel' }}
+      overlayProps={{ backgroundOpacity: 0.15 }}
+    >
+      {error && !run && <ProblemNotice error={error} />}
+      {!run && !error && <Skeleton height={420} aria-label="Loading the run" />}
+      {run && (
+        <Stack gap="lg">
+          <div>
+            <StatusBadge status={run.status} />
+          </div>
+          <Button
+            variant="default"
+            renderRoot={(props) => <Link to="/runs/$id" params={{ id: run.id }} {...props} />}
+          >
+            Open the run’s page
+          </Button>
+          <PrivacyBlock run={run} />
+          <MeasurementTable measurements={run.measurements} />
+          <RunConfiguration run={run} />
+        </Stack>
+      )}
+    </Drawer>
+  )
+}

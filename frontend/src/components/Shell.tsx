@@ -1,0 +1,78 @@
+import { AppShell, Burger, Group, NavLink, Text } from '@mantine/core'
+import { useDisclosure } from '@mantine/hooks'
+import { IconChartDots3, IconDatabase, IconListDetails, IconServer2 } from '@tabler/icons-react'
+import { Link, Outlet } from '@tanstack/react-router'
+import { HealthLine } from './HealthLine'
+import { Logo } from './Logo'
+import classes from './Shell.module.css'
+import { ThemeToggle } from './ThemeToggle'
+
+const PLACES = [
+  { to: '/studies', label: 'Studies', icon: IconListDetails },
+  { to: '/explore', label: 'Explore', icon: IconChartDots3 },
+  { to: '/data', label: 'Data', icon: IconDatabase },
+  { to: '/workers', label: 'Workers', icon: IconServer2 },
+] as const
+
+/** Navigation on the left, one page on the right. */
+export function Shell() {
+  const [open, { toggle, close }] = useDisclosure(false)
+  return (
+    <>
+      <a className="skip-link" href="#main">
+        Skip to content
+      </a>
+      <AppShell
+        navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: !open } }}
+        header={{ height: { base: 52, sm: 0 } }}
+        padding={0}
+      >
+        <AppShell.Header className={classes.header} hiddenFrom="sm">
+          <Group h="100%" px="md" justify="space-between">
+            <Brand />
+            <Burger opened={open} onClick={toggle} size="sm" aria-label="Navigation" aria-expanded={open} />
+          </Group>
+        </AppShell.Header>
+        <AppShell.Navbar className={classes.navbar} aria-label="Main">
+          <div className={classes.brand}>
+            <Brand />
+          </div>
+          <div className={classes.places}>
+            {PLACES.map(({ to, label, icon: Icon }) => (
+              <NavLink
+                key={to}
+                className={classes.place}
+                label={label}
+                leftSection={<Icon size={17} stroke={1.7} aria-hidden />}
+                onClick={close}
+                renderRoot={(props) => (
+                  <Link to={to} {...props} activeProps={{ 'data-active': true, 'aria-current': 'page' }} />
+                )}
+              />
+            ))}
+          </div>
+          <div className={classes.foot}>
+            <HealthLine />
+            <ThemeToggle />
+          </div>
+        </AppShell.Navbar>
+        <AppShell.Main className={classes.main}>
+          <main id="main" tabIndex={-1} className={classes.page}>
+            <Outlet />
+          </main>
+        </AppShell.Main>
+      </AppShell>
+    </>
+  )
+}
+
+function Brand() {
+  return (
+    <Link to="/studies" className={classes.home}>
+      <Logo />
+      <Text span fw={600} size="md">
+        Equipoise
+      </Text>
+    </Link>
+  )
+}

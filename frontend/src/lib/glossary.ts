@@ -1,0 +1,52 @@
+/** One sentence per term that is not a metric; metrics bring their own from the catalogue. */
+export const glossary = {
+  epsilon:
+    'Epsilon (ε), the privacy budget: it bounds how much one person’s row can change what a trained model reveals; smaller is more private.',
+  delta:
+    'Delta (δ): the small probability with which the guarantee of ε may fail; it should be well below one over the number of rows.',
+  sigma:
+    'Noise multiplier (σ): standard deviation of the noise added to each step’s clipped gradient sum, relative to the clipping threshold.',
+  sampling_rate:
+    'Sampling rate: the probability with which each training row joins a batch, independently of every other row.',
+  accountant:
+    'Accountant: the calculation that adds up what every training step reveals into one ε at a given δ.',
+  steps: 'Steps: how often the model’s weights are updated during one training.',
+  tpr_at_fpr:
+    'TPR at 0.1 % FPR: the share of training rows an attacker recognises while wrongly accusing only one outsider in a thousand.',
+  roc: 'ROC curve: for every threshold of the attack, the share of members recognised against the share of outsiders accused; the diagonal is guessing.',
+  membership_inference:
+    'Membership inference: an attack that guesses whether a given person’s row was in the training data.',
+  equalised_odds:
+    'Equalised odds: groups should have the same true positive and the same false positive rate; the figure is the largest difference.',
+  demographic_parity:
+    'Demographic parity: groups should be selected at the same rate; the figure is the largest difference in selection rate.',
+  loss_gap: 'Loss gap: the largest minus the smallest mean loss over the subgroups; smaller is fairer.',
+  degenerate:
+    'Degenerate: the model predicts one class for nearly everybody, so its small gaps between groups mean nothing.',
+  diverged:
+    'Diverged: the loss became infinite or not a number; the run is kept on record and left out of means.',
+  frontier: 'Frontier: the settings that no other setting beats on both axes at once.',
+  subgroup:
+    'Subgroup: the rows that share a value of one sensitive attribute, or of several (an intersection).',
+  intersection: 'Intersection: rows that share values of several attributes, such as sex and race.',
+  seed: 'Seed: fixes the split, the initial weights and the noise of one training, so that methods are compared in pairs.',
+  interval: 'Interval: a 95 % confidence interval; how it was made is said below the figure.',
+  small_group:
+    'Small group: so few rows that its figure is mostly chance; drawn hollow and marked with an asterisk.',
+  run: 'Run: one training with one method, one setting and one seed; the same run is never trained twice.',
+  setting: 'Setting: everything about a run but its seed; the runs of a setting make one point of a curve.',
+  reused: 'Reused: measured before this study was submitted, with the same data, code and configuration.',
+  clipping:
+    'Clipping threshold: gradients of single rows are shortened to this length before noise is added.',
+  method:
+    'Method: a training algorithm with its parameters; training without privacy is a method like any other.',
+  sweep: 'Sweep: several values of one parameter; each value is a setting of its own.',
+  epoch: 'Epoch: as many steps as it takes to expect every training row once.',
+  data_hash: 'Data hash: fingerprint of the source bytes; runs on other bytes are other runs.',
+  attempt: 'Attempt: how often a worker has taken the study up; finished runs are kept between attempts.',
+  split:
+    'Split: rows used for training, for choosing settings (validation), and for the reported figures (test).',
+  engine: 'Engine: the program that carried the training out.',
+} as const
+
+export type GlossaryTerm = keyof typeof glossary

@@ -1,0 +1,82 @@
+/** What each page keeps in its address. Unknown or odd values are dropped, never shown. */
+import type { JobStatus } from '~/data/types'
+import { flag, list, name, oneOf, text } from './search'
+
+type Raw = Record<string, unknown>
+
+const STATUSES: readonly JobStatus[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled']
+const SPLITS = ['test', 'validation', 'train'] as const
+
+/** What a trade-off is drawn of; what is absent has a default that the page chooses. */
+export interface TradeoffView {
+  x?: string
+  y?: string
+  subgroup?: string
+  split?: (typeof SPLITS)[number]
+}
+
+const tradeoff = (raw: Raw): TradeoffView => ({
+  x: name(raw.x),
+  y: name(raw.y),
+  subgroup: name(raw.subgroup),
+  split: oneOf(raw.split, SPLITS),
+})
+
+export interface NewStudyView {
+  preset?: string
+  from?: string
+  as?: 'form' | 'json' | 'code'
+}
+
+export const newStudy = (raw: Raw): NewStudyView => ({
+  preset: name(raw.preset),
+  from: name(raw.from),
+  as: oneOf(raw.as, ['form', 'json', 'code']),
+})
+
+export interface StudiesView {
+  status?: JobStatus
+  text?: string
+}
+
+export const studies = (raw: Raw): StudiesView => ({
+  status: oneOf(raw.status, STATUSES),
+  text: text(raw.text)?.slice(0, 200),
+})
+
+export interface StudyView extends TradeoffView {
+  metric?: string
+  attack?: string
+  run?: string
+  filter?: string
+  sort?: string
+  down?: boolean
+}
+
+export const study = (raw: Raw): StudyView => ({
+  ...tradeoff(raw),
+  metric: name(raw.metric),
+  attack: name(raw.attack),
+  run: name(raw.run),
+  filter: text(raw.filter)?.slice(0, 200),
+  sort: name(raw.sort),
+  down: flag(raw.down),
+})
+
+export interface ExploreView extends TradeoffView {
+  jobs?: string[]
+  frontier?: boolean
+}
+
+export const explore = (raw: Raw): ExploreView => ({
+  ...tradeoff(raw),
+  jobs: list(raw.jobs),
+  frontier: flag(raw.frontier),
+})
+
+export interface RunView {
+  metric?: string
+  history?: string
+}
+
+export const run = (raw: Raw): RunView => ({ metric: name(raw.metric), history: name(raw.history) })

@@ -1,0 +1,51 @@
+import { MultiSelect, Switch } from '@mantine/core'
+import { MetricMenu, SplitMenu, SubgroupMenu } from '~/charts/AxisMenus'
+import { Term } from '~/components/Term'
+import type { ExploreView, TradeoffView } from '~/lib/views'
+
+interface Props {
+  view: ExploreView
+  axes: { x: string; y: string; subgroup: string; split: string }
+  jobs: string[]
+  options: { value: string; label: string }[]
+  subgroups: string[]
+  frontier: boolean
+  onChange: (part: ExploreView) => void
+}
+
+/** What is drawn: studies, axes, subgroup, split, frontier. */
+export function ExploreControls({ axes, jobs, options, subgroups, frontier, onChange }: Props) {
+  return (
+    <>
+      <MultiSelect
+        size="xs"
+        label="Studies"
+        w="100%"
+        data={options}
+        value={jobs}
+        searchable
+        hidePickedOptions
+        nothingFoundMessage="No study of that name"
+        onChange={(next) => onChange({ jobs: next.length ? next : undefined })}
+      />
+      <MetricMenu label="Up" value={axes.y} onChange={(y) => onChange({ y })} />
+      <MetricMenu label="Across" value={axes.x} onChange={(x) => onChange({ x })} />
+      <SubgroupMenu
+        value={axes.subgroup}
+        subgroups={subgroups}
+        onChange={(subgroup) => onChange({ subgroup: subgroup === 'all' ? undefined : subgroup })}
+      />
+      <SplitMenu
+        value={axes.split}
+        onChange={(split) => onChange({ split: split as TradeoffView['split'] })}
+      />
+      <Switch
+        size="sm"
+        mb={6}
+        label={<Term name="frontier">Frontier</Term>}
+        checked={frontier}
+        onChange={(event) => onChange({ frontier: event.currentTarget.checked ? undefined : false })}
+      />
+    </>
+  )
+}

@@ -1,0 +1,89 @@
+import { Button } from '@mantine/core'
+import { useQueries } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { useMemo } from 'react'
+import { FigureCard } from '~/charts/FigureCard'
+import { useAxes } from '~/charts/useAxes'
+import { Empty } from '~/components/Empty'
+import { PageHeader } from '~/components/PageHeader'
+import { QuickstartButton } from '~/components/RunPresetButton'
+import { isLive, jobQuery } from '~/data/queries'
+import { measurementsCsv } from '~/lib/links'
+import type { ExploreView } from '~/lib/views'
+import { ExploreControls } from './ExploreControls'
+import { useExploreJobs } from './useExploreJobs'
+
+const route = getRouteApi('/explore')
+
+/** Any two metrics of any studies; the address holds the whole view. */
+export function ExplorePage() {
+  const view = route.useSearch()
+  const navigate = route.useNavigate()
+  const axes = useAxes(view)
+  const { jobs, options, empty } = useExploreJobs(view.jobs)
+  const details = useQueries({ queries: jobs.map((id) => jobQuery(id)) })
+  const subgroups = useMemo(
+    () => [...new Set(details.flatMap(({ data }) => data?.subgroups ?? []))],
+    [details],
+  )
+  const growing = details.some(({ data }) => data && isLive(data.status))
+  const set = (part: ExploreView) =>
+    navigate({ search: (old) => ({ ...old, ...part }), replace: false, resetScroll: false })
+  const frontier = view.frontier ?? true
+  return (
+    <>
+      <PageHeader
+        title="Explore"
+        lead="Any metric against any other, over any studies. The address holds the view: copy it to share."
+        actions={
+          jobs.length > 0 && (
+            <Button
+              variant="default"
+              component="a"
+              href={measurementsCsv(jobs, { split: axes.split })}
+              download
+            >
+              All measurements as CSV
+            </Button>
+          )
+        }
+      />
+      {empty ? (
+        <Empty title="Nothing to explore yet" actions={<QuickstartButton />}>
+          Results appear here as soon as a study has measured its first run.
+        </Empty>
+      ) : (
+        <FigureCard
+          name="tradeoff"
+          label="Trade-off"
+          request={{ job_id: jobs, ...axes, frontier }}
+          growing={growing}
+          height={520}
+          table="beside"
+          onSelectRun={(id) => navigate({ to: '/runs/$id', params: { id } })}
+          controls={
+            <ExploreControls
+              view={view}
+              axes={axes}
+              jobs={jobs}
+              options={options}
+              subgroups={subgroups}
+              frontier={frontier}
+              onChange={set}
+            />
+          }
+        />
+      )}
+      {!empty && jobs.length === 1 && (
+        <Button
+          mt="md"
+          size="xs"
+          variant="subtle"
+          renderRoot={(props) => <Link to="/studies/$id" params={{ id: jobs[0] ?? '' }} {...props} />}
+        >
+          Open this study
+        </Button>
+      )}
+    </>
+  )
+}

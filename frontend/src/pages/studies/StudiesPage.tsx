@@ -1,0 +1,100 @@
+import { Button, Skeleton, Stack, Text } from '@mantine/core'
+import { IconPlus } from '@tabler/icons-react'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { Empty } from '~/components/Empty'
+import { PageHeader } from '~/components/PageHeader'
+import { ProblemNotice } from '~/components/ProblemNotice'
+import { QuickstartButton } from '~/components/RunPresetButton'
+import { jobsQuery } from '~/data/queries'
+import { StudiesFilter } from './StudiesFilter'
+import { StudiesList } from './StudiesList'
+
+const route = getRouteApi('/studies')
+
+/** All studies, newest first. */
+export function StudiesPage() {
+  const view = route.useSearch()
+  const query = useInfiniteQuery(jobsQuery(view))
+  const jobs = query.data?.pages.flatMap((page) => page.items) ?? []
+  const filtered = Boolean(view.status || view.text)
+  const empty = query.data !== undefined && jobs.length === 0
+  return (
+    <>
+      <PageHeader
+        title="Studies"
+        actions={
+          <Button
+            leftSection={<IconPlus size={15} aria-hidden />}
+            variant={empty && !filtered ? 'default' : 'filled'}
+            renderRoot={(props) => <Link to="/new" {...props} />}
+          >
+            New study
+          </Button>
+        }
+      />
+      <Stack gap="md">
+        {!(empty && !filtered) && <StudiesFilter view={view} />}
+        {query.error && !query.data && <ProblemNotice error={query.error} onRetry={() => query.refetch()} />}
+        {query.isPending && <ListSkeleton />}
+        {empty && (filtered ? <NothingFound /> : <FirstStudy />)}
+        {jobs.length > 0 && <StudiesList jobs={jobs} />}
+        {query.hasNextPage && (
+          <Button
+            variant="default"
+            loading={query.isFetchingNextPage}
+            onClick={() => query.fetchNextPage()}
+            style={{ justifySelf: 'center' }}
+          >
+            Show more
+          </Button>
+        )}
+      </Stack>
+    </>
+  )
+}
+
+function FirstStudy() {
+  return (
+    <Empty
+      title="Measure what privacy costs, and who pays"
+      actions={
+        <>
+          <QuickstartButton />
+          <Button variant="default" renderRoot={(props) => <Link to="/new" {...props} />}>
+            Write a study of my own
+          </Button>
+        </>
+      }
+    >
+      <Text inherit>
+        The quickstart trains four methods on census data at four privacy budgets, attacks every model, and
+        draws the cost for each group. The first point appears within seconds, all of it within about three
+        minutes.
+      </Text>
+    </Empty>
+  )
+}
+
+function NothingFound() {
+  return (
+    <Empty
+      title="No study fits these filters"
+      actions={
+        <Button variant="default" renderRoot={(props) => <Link to="/studies" search={{}} {...props} />}>
+          Clear the filters
+        </Button>
+      }
+    />
+  )
+}
+
+function ListSkeleton() {
+  return (
+    <Stack gap={1} aria-busy aria-label="Loading the studies">
+      {[0, 1, 2, 3, 4].map((i) => (
+        <Skeleton key={i} height={62} />
+      ))}
+    </Stack>
+  )
+}

@@ -1,0 +1,66 @@
+import { Stack } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import { JobProgress } from '~/components/JobProgress'
+import { PageHeader } from '~/components/PageHeader'
+import { PageSkeleton } from '~/components/PageSkeleton'
+import { ProblemNotice } from '~/components/ProblemNotice'
+import { RunDrawer } from '~/components/RunDrawer'
+import { StatusBadge } from '~/components/StatusBadge'
+import { useJobEvents } from '~/data/events'
+import { useRetryJob } from '~/data/mutations'
+import { isLive, jobQuery } from '~/data/queries'
+import { NoiseSection } from './NoiseSection'
+import { RocSection } from './RocSection'
+import { RunsSection } from './RunsSection'
+import { StudyActions } from './StudyActions'
+import { StudyLead } from './StudyLead'
+import { StudyNotes } from './StudyNotes'
+import classes from './StudyPage.module.css'
+import { SubgroupsSection } from './SubgroupsSection'
+import { TradeoffSection } from './TradeoffSection'
+
+const route = getRouteApi('/studies/$id')
+
+/** One study: what it does now, what it found, and every run behind it. */
+export function StudyPage() {
+  const { id } = route.useParams()
+  const { run } = route.useSearch()
+  const navigate = route.useNavigate()
+  const { data: job, error, refetch } = useQuery(jobQuery(id))
+  const retry = useRetryJob()
+  useJobEvents(id, job !== undefined && isLive(job.status))
+  const select = (next: string | undefined) =>
+    navigate({ search: (old) => ({ ...old, run: next }), replace: true, resetScroll: false })
+
+  if (!job) return error ? <ProblemNotice error={error} onRetry={() => refetch()} /> : <PageSkeleton />
+  return (
+    <>
+      <PageHeader
+        title={job.name}
+        badge={<StatusBadge status={job.status} />}
+        lead={<StudyLead job={job} />}
+        actions={<StudyActions job={job} />}
+      />
+      <Stack gap="md">
+        <JobProgress job={job} />
+        {job.problem && (
+          <ProblemNotice
+            problem={job.problem}
+            retryLabel="Retry the study"
+            onRetry={() => retry.mutate(job.id)}
+          />
+        )}
+        <TradeoffSection job={job} onSelectRun={select} />
+        <StudyNotes job={job} />
+        <div className={classes.pair}>
+          <SubgroupsSection job={job} />
+          <RocSection job={job} />
+        </div>
+        <NoiseSection job={job} />
+        <RunsSection job={job} onSelect={select} />
+      </Stack>
+      <RunDrawer id={run} jobId={job.id} onClose={() => select(undefined)} />
+    </>
+  )
+}

@@ -1,0 +1,43 @@
+import { getRouteApi } from '@tanstack/react-router'
+import type { JobDetail } from '~/api'
+import { MetricMenu, SplitMenu, SubgroupMenu } from '~/charts/AxisMenus'
+import { FigureCard } from '~/charts/FigureCard'
+import { useAxes } from '~/charts/useAxes'
+import { isLive } from '~/data/queries'
+import type { TradeoffView } from '~/lib/views'
+
+const route = getRouteApi('/studies/$id')
+
+/** The main figure: two metrics against each other, growing while the study runs. */
+export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelectRun: (id: string) => void }) {
+  const view = route.useSearch()
+  const navigate = route.useNavigate()
+  const axes = useAxes(view)
+  const set = (part: TradeoffView) =>
+    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
+  return (
+    <FigureCard
+      name="tradeoff"
+      label="Trade-off"
+      request={{ job_id: [job.id], ...axes }}
+      growing={isLive(job.status)}
+      height={440}
+      onSelectRun={onSelectRun}
+      controls={
+        <>
+          <MetricMenu label="Up" value={axes.y} onChange={(y) => set({ y })} />
+          <MetricMenu label="Across" value={axes.x} onChange={(x) => set({ x })} />
+          <SubgroupMenu
+            value={axes.subgroup}
+            subgroups={job.subgroups ?? []}
+            onChange={(subgroup) => set({ subgroup: subgroup === 'all' ? undefined : subgroup })}
+          />
+          <SplitMenu
+            value={axes.split}
+            onChange={(split) => set({ split: split as TradeoffView['split'] })}
+          />
+        </>
+      }
+    />
+  )
+}

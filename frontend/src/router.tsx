@@ -1,0 +1,87 @@
+import type { QueryClient } from '@tanstack/react-query'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router'
+import { PageProblem, PageSkeleton, Shell, UnknownPage } from './components'
+import { parseSearch, stringifySearch } from './lib/search'
+import * as views from './lib/views'
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Shell,
+  notFoundComponent: UnknownPage,
+})
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/studies', replace: true })
+  },
+})
+
+const newStudy = createRoute({
+  getParentRoute: () => root,
+  path: '/new',
+  validateSearch: views.newStudy,
+  component: lazyRouteComponent(() => import('./pages/new/NewStudyPage'), 'NewStudyPage'),
+})
+
+const studies = createRoute({
+  getParentRoute: () => root,
+  path: '/studies',
+  validateSearch: views.studies,
+  component: lazyRouteComponent(() => import('./pages/studies/StudiesPage'), 'StudiesPage'),
+})
+
+const study = createRoute({
+  getParentRoute: () => root,
+  path: '/studies/$id',
+  validateSearch: views.study,
+  component: lazyRouteComponent(() => import('./pages/study/StudyPage'), 'StudyPage'),
+})
+
+const explore = createRoute({
+  getParentRoute: () => root,
+  path: '/explore',
+  validateSearch: views.explore,
+  component: lazyRouteComponent(() => import('./pages/explore/ExplorePage'), 'ExplorePage'),
+})
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/$id',
+  validateSearch: views.run,
+  component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
+})
+
+const data = createRoute({
+  getParentRoute: () => root,
+  path: '/data',
+  component: lazyRouteComponent(() => import('./pages/data/DataPage'), 'DataPage'),
+})
+
+const workers = createRoute({
+  getParentRoute: () => root,
+  path: '/workers',
+  component: lazyRouteComponent(() => import('./pages/workers/WorkersPage'), 'WorkersPage'),
+})
+
+const routeTree = root.addChildren([home, newStudy, studies, study, explore, run, data, workers])
+
+export const createAppRouter = (queries: QueryClient) =>
+  createRouter({
+    routeTree,
+    context: { queries },
+    parseSearch,
+    stringifySearch,
+    scrollRestoration: true,
+    defaultPreload: 'intent',
+    defaultPendingMs: 80,
+    defaultPendingMinMs: 0,
+    defaultPendingComponent: PageSkeleton,
+    defaultErrorComponent: PageProblem,
+  })

@@ -1,0 +1,118 @@
+/** Reads the catalogue's JSON Schemas as a list of form fields. Pure. */
+
+export type Kind = 'number' | 'integer' | 'text' | 'flag' | 'choice' | 'list' | 'json'
+
+export interface Field {
+  key: string
+  title: string
+  help: string
+  kind: Kind
+  /** Kind of the entries where `kind` is `list`. */
+  items: 'number' | 'integer' | 'text'
+  unit?: string
+  choices: string[]
+  minimum?: number
+  maximum?: number
+  above?: number
+  below?: number
+  default: unknown
+  required: boolean
+  nullable: boolean
+  sweepable: boolean
+  advanced: boolean
+}
+
+export type Schema = Record<string, unknown>
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Follows a reference into `$defs`, and unpacks a lone `allOf`. */
+function resolve(schema: Schema, root: Schema): Schema {
+  const { $ref, allOf, ...rest } = schema
+  if (typeof $ref === 'string' && $ref.startsWith('#/')) {
+    let target: unknown = root
+    for (const part of $ref.slice(2).split('/')) target = isSchema(target) ? target[part] : undefined
+    return isSchema(target) ? { ...resolve(target, root), ...rest } : rest
+  }
+  if (Array.isArray(allOf) && allOf.length === 1 && isSchema(allOf[0]))
+    return { ...resolve(allOf[0], root), ...rest }
+  return schema
+}
+
+/** The part of a union that is not null, when there is just one. */
+function unwrapNull(schema: Schema, root: Schema): { schema: Schema; nullable: boolean } {
+  const { anyOf, ...rest } = schema
+  if (!Array.isArray(anyOf)) return { schema, nullable: false }
+  const options = anyOf.filter(isSchema).map((option) => resolve(option, root))
+  const others = options.filter((option) => option.type !== 'null')
+  const nullable = others.length < options.length
+  const [only] = others
+  return others.length === 1 && only ? { schema: { ...only, ...rest }, nullable } : { schema, nullable }
+}
+
+function kindOf(schema: Schema): Kind {
+  if (Array.isArray(schema.enum) || 'const' in schema) return 'choice'
+  switch (schema.type) {
+    case 'number':
+    case 'integer':
+      return schema.type
+    case 'boolean':
+      return 'flag'
+    case 'string':
+      return 'text'
+    case 'array':
+      return 'list'
+    default:
+      return 'json'
+  }
+}
+
+const numeric = (value: unknown) => (typeof value === 'number' ? value : undefined)
+const string = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+function fieldOf(key: string, raw: Schema, root: Schema, required: boolean): Field {
+  const { schema, nullable } = unwrapNull(resolve(raw, root), root)
+  const kind = kindOf(schema)
+  const items = isSchema(schema.items) ? kindOf(resolve(schema.items, root)) : 'text'
+  const choices = Array.isArray(schema.enum) ? schema.enum : 'const' in schema ? [schema.const] : []
+  return {
+    key,
+    title: string(schema.title) ?? key,
+    help: string(schema.description) ?? '',
+    kind: kind === 'list' && (items === 'list' || items === 'json') ? 'json' : kind,
+    items: items === 'number' || items === 'integer' ? items : 'text',
+    unit: string(schema.unit),
+    choices: choices.filter((choice) => choice !== null).map(String),
+    minimum: numeric(schema.minimum),
+    maximum: numeric(schema.maximum),
+    above: numeric(schema.exclusiveMinimum),
+    below: numeric(schema.exclusiveMaximum),
+    default: schema.default,
+    required,
+    nullable,
+    sweepable: schema.sweepable === true,
+    advanced: schema.advanced === true,
+  }
+}
+
+/** The parameters of a plugin, in the order of its declaration. */
+export function fieldsOf(schema: Schema): Field[] {
+  const properties = isSchema(schema.properties) ? schema.properties : {}
+  const required = Array.isArray(schema.required) ? schema.required : []
+  return Object.entries(properties)
+    .filter((entry): entry is [string, Schema] => isSchema(entry[1]))
+    .map(([key, property]) => fieldOf(key, property, schema, required.includes(key)))
+}
+
+/** "above 0, at most 100", "0 or more", or nothing. */
+export function rangeText(field: Field): string {
+  const parts: string[] = []
+  if (field.above !== undefined) parts.push(`above ${field.above}`)
+  if (field.below !== undefined) parts.push(`below ${field.below}`)
+  if (field.minimum !== undefined && field.maximum !== undefined)
+    parts.push(`${field.minimum} to ${field.maximum.toLocaleString('en-US')}`)
+  else if (field.minimum !== undefined) parts.push(`${field.minimum} or more`)
+  else if (field.maximum !== undefined) parts.push(`at most ${field.maximum.toLocaleString('en-US')}`)
+  return parts.join(', ')
+}
