@@ -250,6 +250,9 @@ def _backward(n: Any, padded: Any, layer: Any, meta: Any, weights: Any, work: An
     for j in range(inputs):
         for k in range(outputs):
             turned[k * under + j] = weights[w + j * stride + k]
+    for k in range(outputs):
+        # What another layer left there would give padding an error, and the norm a part that is not the record's.
+        turned[k * under + inputs : (k + 1) * under] = f32(0)
     h, z, d = meta[below, H], meta[below, Z], meta[below, D]
     _dense(work, meta[layer, D], stride, 1, turned, 0, under, zeros, 0, 0, work, d, under, padded, under, outputs)
     for i in range(n):
