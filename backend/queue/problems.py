@@ -24,6 +24,6 @@ class GaveUp(JobFailed):
     def __init__(self, attempts: int) -> None:
         super().__init__(
             f"The worker was lost {attempts} times under this study, each time before another run was finished.",
-            fix="Every run finished so far is kept. The usual reason is lack of memory: use smaller batches or a smaller model, "
-            "or a larger machine, then retry it.",
+            fix="Every run finished so far is kept. The usual reason is lack of memory: use smaller batches, a smaller "
+            "model or a larger machine, then retry it.",
         )

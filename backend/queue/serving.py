@@ -17,6 +17,10 @@ class GiveBack(Exception):
     """Raised by `execute`: this worker is stopping, the job belongs back on its queue."""
 
 
+class _LeftOpen(BaseException):
+    """Ends an execution without an outcome: the engine records one for any `Exception`, and none for this."""
+
+
 def serve(
     database: Database,
     execute: Callable[[str], None],
@@ -38,6 +42,7 @@ def serve(
     quiet()
     client = JobQueue(database)
     client.prepare()
+    given_back: list[tuple[str, int]] = []
 
     # Not a recorded step of the engine: its outcome would be replayed when the job is resumed. What makes a second
     # execution harmless is that `execute` claims the job and that every write is bound to the claim.
@@ -47,8 +52,8 @@ def serve(
             try:
                 execute(job_id)
             except GiveBack:
-                # The engine refuses what this execution answers from here on: the job is no longer its own.
-                client.resume(job_id, submission_of(str(DBOS.workflow_id)))
+                given_back.append((job_id, submission_of(str(DBOS.workflow_id))))
+                raise _LeftOpen from None
             except Exception:  # The reaper finds a job that ended here without an outcome.
                 log.exception("supervising failed")
 
@@ -73,4 +78,7 @@ def serve(
     finally:
         # Stops taking jobs first, then waits for those that run.
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(1, round(grace_seconds)))
+        # Not earlier, or this process would take them again. Killed before this, their place is as after a crash.
+        for job_id, submission in given_back:
+            client.resume(job_id, submission)
         client.close()

@@ -224,6 +224,18 @@ def write_result(session: Session, job_id: str, attempt: int, result: RunResult)
     return True
 
 
+def failures(session: Session, job_id: str, limit: int = 10) -> list[str]:
+    """What the job's failed runs say, in the job's order."""
+    query = (
+        select(RunRow.message)
+        .join(JobRunRow, JobRunRow.run_id == RunRow.id)
+        .where(JobRunRow.job_id == job_id, RunRow.status == "failed", RunRow.message.is_not(None))
+        .order_by(JobRunRow.position)
+        .limit(limit)
+    )
+    return [str(message) for message in session.scalars(query)]
+
+
 def _series_ids(session: Session, wanted: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], int]:
     def known() -> dict[tuple[str, str, str], int]:
         metrics = {metric for metric, _, _ in wanted}

@@ -1,0 +1,236 @@
+"""One attempt at a job, in a process of its own: plan, train, write each result as soon as it is there.
+
+Everything written is bound to the attempt. Once another attempt owns the job, the next write raises `StaleAttempt`
+and this one ends without a word.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from backend.contracts.results import JobStatus, Progress, RunResult
+from backend.contracts.runs import RunConfig
+from backend.errors import EquipoiseError, JobFailed, StaleAttempt, StoreUnavailable
+from backend.logs import get_logger
+from backend.queue.problems import problem_details
+from backend.store import jobs, runs
+from backend.store.database import Database
+from worker.pool import Measurer, Pool, RunProgress, unexpected
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+#: At most this often is progress written.
+PROGRESS_SECONDS = 0.5
+
+#: How long an unusable database is waited for before the attempt is given up.
+STORE_PATIENCE_SECONDS = 60.0
+
+#: How often runs that another job trains are looked after.
+OTHERS_SECONDS = 1.0
+
+
+class Attempt:
+    """Trains what is pending of a job. `measurer` does the training, `order` says in which order."""
+
+    def __init__(
+        self,
+        database: Database,
+        job_id: str,
+        attempt: int,
+        measurer: Measurer,
+        order: Callable[[Sequence[RunConfig]], Sequence[RunConfig]] = lambda configs: configs,
+    ) -> None:
+        self._database = database
+        self._job_id = job_id
+        self._attempt = attempt
+        self._measurer = measurer
+        self._order = order
+        self._total = 0
+        self._done = 0
+        self._reported = 0.0
+        self._shares: dict[str, float] = {}
+        self._trained_since = 0.0
+        self._trained = 0
+
+    def run(self) -> JobStatus | None:
+        """Everything until the job has ended; None where this attempt no longer owns it."""
+        try:
+            try:
+                self._train()
+                status, problem = self._verdict()
+            except JobFailed as error:
+                log.warning("job failed", reason=error.sentence())
+                status, problem = "failed", problem_details(error)
+            except (StaleAttempt, StoreUnavailable):
+                raise
+            except Exception as error:
+                log.exception("job failed unexpectedly")
+                status, problem = "failed", _unforeseen(error)
+            finally:
+                self._measurer.close()
+            self._write(lambda session: jobs.finish(session, self._job_id, self._attempt, status, problem))
+        except StaleAttempt:
+            log.info("another attempt owns the job; stopping", attempt=self._attempt)
+            return None
+        log.info("job ended", status=status)
+        return status
+
+    def _train(self) -> None:
+        with self._database.read() as session:
+            counts = jobs.counts(session, [self._job_id]).get(self._job_id, {})
+        self._total = counts.get("runs", 0)
+        self._done = counts.get("finished", 0) + counts.get("failed", 0)
+        self._report("Preparing", phase="preparing", force=True)
+        while True:
+            pending, held = self._claim()
+            if not pending:
+                return
+            if held:
+                self._measure(held)
+            else:
+                self._report(
+                    f"Waiting for {_runs(len(pending))} that another study is training", phase="training", force=True
+                )
+                time.sleep(OTHERS_SECONDS)
+
+    def _claim(self) -> tuple[Sequence[RunConfig], list[RunConfig]]:
+        def take(session: Session) -> tuple[Sequence[RunConfig], list[RunConfig]]:
+            pending = runs.pending(session, self._job_id)
+            held = runs.claim(session, self._job_id, self._attempt, [config.key() for config in pending])
+            return pending, [config for config in pending if config.key() in held]
+
+        pending, held = self._write(take)
+        # Runs that another job finished meanwhile count as done here.
+        self._done = self._total - len(pending)
+        return pending, held
+
+    def _measure(self, configs: Sequence[RunConfig]) -> None:
+        ordered = list(self._order(configs))
+        self._trained_since, self._trained = time.monotonic(), 0
+        for event in self._measurer.measure_many(ordered):
+            if isinstance(event, RunResult):
+                self._write(
+                    lambda session, result=event: runs.write_result(  # type: ignore[misc]
+                        session, self._job_id, self._attempt, result
+                    )
+                )
+                self._shares.pop(event.key, None)
+                self._done += 1
+                self._trained += 1
+            elif isinstance(event, RunProgress):
+                self._shares[event.key] = event.share
+            left = self._total - self._done
+            self._report(self._sentence(left), force=left == 0)
+
+    def _sentence(self, left: int) -> str:
+        seconds = self._seconds_left(left)
+        about = f", about {_duration(seconds)} left" if seconds is not None and left else ""
+        current = min(self._total, self._done + 1)
+        return f"Training {current} of {self._total}{about}"
+
+    def _seconds_left(self, left: int) -> float | None:
+        """From how fast this attempt got on so far, counting the parts of runs in training."""
+        if not self._trained:
+            return None
+        started = sum(self._shares.values())
+        return (time.monotonic() - self._trained_since) / (self._trained + started) * max(0.0, left - started)
+
+    def _verdict(self) -> tuple[JobStatus, dict[str, Any] | None]:
+        with self._database.read() as session:
+            counts = jobs.counts(session, [self._job_id]).get(self._job_id, {})
+            if counts.get("finished", 0) or not counts.get("failed", 0):
+                return "succeeded", None
+            reasons = runs.failures(session, self._job_id)
+        reason = reasons[0] if reasons else "The worker's log has the details."
+        return "failed", problem_details(
+            JobFailed(f"None of its {_runs(counts['runs'])} could be trained. The first said: {reason}")
+        )
+
+    def _report(self, message: str, *, phase: Any = "training", force: bool = False) -> None:
+        moment = time.monotonic()
+        if not force and moment - self._reported < PROGRESS_SECONDS:
+            return
+        self._reported = moment
+        progress = Progress(
+            phase=phase,
+            message=message,
+            done=self._done,
+            total=self._total,
+            seconds_left=self._seconds_left(self._total - self._done),
+        )
+        self._write(lambda session: jobs.report_progress(session, self._job_id, self._attempt, progress))
+
+    def _write(self, work: Callable[[Session], T]) -> T:
+        """One transaction, tried again while the database is locked, full or away: all of it or nothing."""
+        deadline = time.monotonic() + STORE_PATIENCE_SECONDS
+        pause = 0.1
+        while True:
+            try:
+                with self._database.write() as session:
+                    return work(session)
+            except StoreUnavailable as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the database cannot be used; waiting", reason=error.detail, seconds=round(pause, 1))
+                time.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+
+def run_attempt(
+    database: Database, job_id: str, attempt: int, *, module: str, cache_dir: Path, parallel: int
+) -> JobStatus | None:
+    """One attempt with `module`'s `plan` and `measure_run`, on `parallel` processes."""
+    measuring = importlib.import_module(module)
+
+    def measure(config: RunConfig, on_epoch: Callable[[int, int], None]) -> RunResult:
+        _single_threaded()
+        result: RunResult = measuring.measure_run(config, cache_dir=cache_dir, on_epoch=on_epoch)
+        return result
+
+    def order(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
+        groups: Iterable[Sequence[RunConfig]] = measuring.plan(configs)
+        return [config for group in groups for config in group]
+
+    return Attempt(database, job_id, attempt, Pool(measure, parallel), order).run()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _single_threaded() -> None:
+    """Processes are as many as cores: threads of their own would fight over them."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+def _unforeseen(error: Exception) -> dict[str, Any]:
+    return problem_details(EquipoiseError(unexpected(error), fix="Retry the study; every finished run is kept."))
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
+def _duration(seconds: float) -> str:
+    """As people say it.
+
+    >>> _duration(25), _duration(200), _duration(9000)
+    ('25 s', '3 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
