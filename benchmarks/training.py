@@ -1,0 +1,328 @@
+"""Microseconds per training step of one private run: ours beside Opacus, plain PyTorch SGD and JAX.
+
+    python -m benchmarks.training --json -          one pinned core, CPU time, interleaved rounds, medians
+    python -m benchmarks.training --sections all    also all cores, scaling with batch, width, depth and runs, memory
+
+All contenders train the same network on the same Adult-shaped rows (6 numeric columns and 8 one-hot ones, 104 inputs),
+with Poisson batches. Ratios are what counts: they are taken within one round and the median over rounds is printed, so
+that a machine whose speed drifts does not favour anyone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import numpy as np
+import torch
+
+from backend.contracts.training import Training
+from worker.privacy.accounting import Budget, Schedule
+from worker.registry import registry
+from worker.training.engine import Examples, Work
+from worker.training.fleet.cpu import FleetEngine, _Run
+from worker.training.streams import Streams
+
+Step = Callable[[int], None]
+NUMERIC, SIZES, ROWS = 6, (9, 16, 7, 15, 6, 5, 2, 38), 30_000
+INPUTS = NUMERIC + sum(SIZES)
+
+
+def adult_shaped(rows: int = ROWS, *, sparse: bool) -> Examples:
+    """Random rows shaped like Adult; `sparse` keeps one-hot columns as index lists, else all columns are dense."""
+    rng = np.random.default_rng(0)
+    numeric = rng.normal(size=(rows, NUMERIC)).astype(np.float32)
+    first = NUMERIC + np.concatenate([[0], np.cumsum(SIZES)[:-1]])
+    active = np.stack([rng.integers(0, size, rows) + at for size, at in zip(SIZES, first, strict=True)], 1)
+    dense = np.zeros((rows, INPUTS), np.float32)
+    dense[:, :NUMERIC] = numeric
+    np.put_along_axis(dense, active, np.float32(1), axis=1)
+    target = rng.integers(0, 2, rows)
+    if sparse:
+        return Examples(np.arange(rows), dense, numeric, active.astype(np.int32), target)
+    return Examples(np.arange(rows), dense, dense, np.zeros((rows, 0), np.int32), target)
+
+
+def work(
+    hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd", seed: int = 0, epochs: int = 1
+) -> Work:
+    """One run of the benchmark."""
+    rows = adult_shaped(sparse=sparse)
+    model, plugin = registry().find("model", "mlp").plugin, registry().find("method", method).plugin
+    budget = Budget(1.0, 1e-5, "rdp", 1.0, 1.0, batch / 20 if method in ("adaptive_dp_sgd", "soft_ada_clip") else None)
+    return Work(
+        key=f"{seed}",
+        streams=Streams.of(seed, f"benchmark {seed}"),
+        task="binary",
+        inputs=INPUTS,
+        outputs=2,
+        model=model,
+        model_params=model.Params(hidden=hidden),
+        method=plugin,
+        method_params=plugin.Params(),
+        training=Training(epochs=epochs, batch_size=batch, learning_rate=0.01),
+        schedule=Schedule.of(ROWS, batch, epochs),
+        budget=budget if plugin.private else None,
+        train=rows,
+        validation=Examples(rows.rows[:64], rows.features[:64], rows.numeric[:64], rows.active[:64], rows.target[:64]),
+    )
+
+
+def ours(hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd") -> Step:
+    """The fleet engine's step: batch, gradients, the method's own code, noise, update."""
+    return _Run(work(hidden, batch, sparse=sparse, method=method)).step
+
+
+def _network(hidden: list[int]) -> torch.nn.Sequential:
+    widths = [INPUTS, *hidden]
+    layers: list[torch.nn.Module] = []
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], 2))
+
+
+def _tensors() -> tuple[torch.Tensor, torch.Tensor]:
+    rows = adult_shaped(sparse=False)
+    return torch.from_numpy(rows.features), torch.from_numpy(rows.target)
+
+
+def opacus(hidden: list[int], batch: int, *, ghost: bool) -> Step:
+    """Opacus as its users write it, but with Poisson batches by tensor indexing in place of its slower data loader."""
+    from opacus.grad_sample import GradSampleModule, GradSampleModuleFastGradientClipping
+    from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
+    from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
+
+    x, y = _tensors()
+    loss: Any = torch.nn.CrossEntropyLoss()
+    settings: dict[str, Any] = {"noise_multiplier": 1.0, "max_grad_norm": 1.0, "expected_batch_size": batch}
+    if ghost:
+        module: Any = GradSampleModuleFastGradientClipping(_network(hidden), max_grad_norm=1.0, use_ghost_clipping=True)
+        optimizer: Any = DPOptimizerFastGradientClipping(torch.optim.SGD(module.parameters(), lr=0.01), **settings)
+        loss = DPLossFastGradientClipping(module, optimizer, loss, "mean")
+    else:
+        module = GradSampleModule(_network(hidden))
+        optimizer = DPOptimizer(torch.optim.SGD(module.parameters(), lr=0.01), **settings)
+
+    def step(_number: int) -> None:
+        rows = torch.nonzero(torch.rand(ROWS) < batch / ROWS).squeeze(1)
+        optimizer.zero_grad()
+        loss(module(x[rows]), y[rows]).backward()
+        optimizer.step()
+
+    return step
+
+
+def plain_sgd(hidden: list[int], batch: int) -> Step:
+    """Non-private PyTorch on batches of fixed size."""
+    x, y = _tensors()
+    module, loss = _network(hidden), torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+
+    def step(_number: int) -> None:
+        rows = torch.randint(0, ROWS, (batch,))
+        optimizer.zero_grad()
+        loss(module(x[rows]), y[rows]).backward()
+        optimizer.step()
+
+    return step
+
+
+def jax_ghost(hidden: list[int], batch: int) -> Step | None:
+    """JAX, compiled, with hand-written ghost norms and padded Poisson batches; None where jax is not installed."""
+    try:
+        import jax
+        import jax.numpy as jnp
+    except ImportError:
+        return None
+    rows = adult_shaped(sparse=False)
+    x, y = jnp.asarray(rows.features), jnp.asarray(rows.target)
+    network = [p.detach().numpy() for p in _network(hidden).parameters()]
+    weights = [(jnp.asarray(w.T), jnp.asarray(b)) for w, b in zip(network[::2], network[1::2], strict=True)]
+    room = int(batch + 6 * batch**0.5)
+
+    @jax.jit
+    def update(weights: Any, key: Any, chosen: Any, mask: Any) -> Any:
+        inputs, activations = x[chosen], []
+        h = inputs
+        for layer, (w, b) in enumerate(weights):
+            activations.append(h)
+            h = h @ w + b
+            h = jax.nn.relu(h) if layer < len(weights) - 1 else h
+        error = (jax.nn.softmax(h) - jax.nn.one_hot(y[chosen], 2)) * mask[:, None]
+        errors = [error]
+        for layer in range(len(weights) - 1, 0, -1):
+            errors.append((errors[-1] @ weights[layer][0].T) * (activations[layer] > 0))
+        errors.reverse()
+        squares = sum((jnp.sum(a * a, 1) + 1) * jnp.sum(e * e, 1) for a, e in zip(activations, errors, strict=True))
+        scale = jnp.minimum(1, 1 / jnp.sqrt(jnp.maximum(squares, 1e-30)))
+        answer = []
+        for (w, b), a, e in zip(weights, activations, errors, strict=True):
+            key, one, two = jax.random.split(key, 3)
+            scaled = e * scale[:, None]
+            answer.append(
+                (
+                    w - 0.01 / batch * (a.T @ scaled + jax.random.normal(one, w.shape)),
+                    b - 0.01 / batch * (scaled.sum(0) + jax.random.normal(two, b.shape)),
+                )
+            )
+        return answer, key
+
+    state = {"weights": weights, "key": jax.random.key(0)}
+    rng = np.random.default_rng(0)
+
+    def step(_number: int) -> None:
+        drawn = np.flatnonzero(rng.random(ROWS) < batch / ROWS)[:room]
+        chosen = np.zeros(room, np.int32)
+        chosen[: len(drawn)] = drawn
+        mask = (np.arange(room) < len(drawn)).astype(np.float32)
+        state["weights"], state["key"] = update(state["weights"], state["key"], chosen, mask)
+        state["weights"][0][0].block_until_ready()
+
+    return step
+
+
+def interleaved(contenders: dict[str, Step], rounds: int, budget: float = 0.08) -> dict[str, list[float]]:
+    """CPU microseconds per step, one figure per round; each contender gets about `budget` seconds of each round."""
+    steps, times, at = {}, {name: [] for name in contenders}, dict.fromkeys(contenders, 0)
+    for name, step in contenders.items():
+        for number in range(4):
+            step(number)
+        started = time.process_time()
+        step(4)
+        steps[name] = max(1, int(budget / max(1e-6, time.process_time() - started)))
+        at[name] = 5
+    for _ in range(rounds):
+        for name, step in contenders.items():
+            started = time.process_time()
+            for number in range(at[name], at[name] + steps[name]):
+                step(number)
+            times[name].append((time.process_time() - started) / steps[name] * 1e6)
+            at[name] += steps[name]
+    return times
+
+
+def arithmetic_limit(seconds: float = 0.6) -> float:
+    """GFLOP/s of one core: the best of several square float32 products, as torch's library runs them."""
+    a, b = torch.rand(768, 768), torch.rand(768, 768)
+    best, until = 0.0, time.process_time() + seconds
+    while time.process_time() < until:
+        started = time.process_time()
+        a @ b
+        best = max(best, 2 * 768**3 / (time.process_time() - started) / 1e9)
+    return best
+
+
+def flops(hidden: list[int], batch: int) -> float:
+    """Multiply-adds, counted as two, of one dense step: forward, weighted sum, and backward but for the inputs."""
+    widths = [INPUTS, *hidden, 2]
+    products = [a * b for a, b in zip(widths, widths[1:], strict=False)]
+    return 2.0 * batch * (2 * sum(products) + sum(products[1:]))
+
+
+def one_core(hidden: list[int], batch: int, rounds: int) -> dict[str, Any]:
+    """All contenders on one core."""
+    contenders: dict[str, Step | None] = {
+        "ours_one_hot": ours(hidden, batch, sparse=True),
+        "ours_dense": ours(hidden, batch, sparse=False),
+        "sgd": plain_sgd(hidden, batch),
+        "opacus_ghost": opacus(hidden, batch, ghost=True),
+        "opacus_hooks": opacus(hidden, batch, ghost=False),
+        "jax": jax_ghost(hidden, batch),
+    }
+    times = interleaved({name: step for name, step in contenders.items() if step is not None}, rounds)
+
+    def ratios(mine: str) -> dict[str, float]:
+        return {
+            name: round(statistics.median(t / o for t, o in zip(taken, times[mine], strict=True)), 2)
+            for name, taken in times.items()
+            if not name.startswith("ours")
+        }
+
+    limit = arithmetic_limit()
+    dense = statistics.median(times["ours_dense"])
+    return {
+        "shape": [INPUTS, *hidden, 2],
+        "batch": batch,
+        "microseconds": {name: round(statistics.median(taken), 1) for name, taken in times.items()},
+        "ratio_over": ratios("ours_one_hot"),
+        "ratio_over_dense": ratios("ours_dense"),
+        "dense_gflops": round(flops(hidden, batch) / dense / 1e3, 1),
+        "core_gflops": round(limit, 1),
+    }
+
+
+def all_cores(rounds: int) -> dict[str, Any]:
+    """Steps per second of the engine on one thread and on every core, wall time."""
+    cores = len(os.sched_getaffinity(0))
+    jobs = [work([256], 256, sparse=True, seed=seed) for seed in range(8 * cores)]
+    steps = sum(job.schedule.steps for job in jobs)
+    rates: dict[int, list[float]] = {1: [], cores: []}
+    for _ in range(max(2, rounds // 4)):
+        for threads, taken in rates.items():
+            started = time.perf_counter()
+            for _trained in FleetEngine(threads).train(jobs):
+                pass
+            taken.append(steps / (time.perf_counter() - started))
+    one, many = (statistics.median(rates[t]) for t in (1, cores))
+    return {"cores": cores, "steps_per_second": round(many), "times_one_thread": round(many / one, 2)}
+
+
+def scaling(rounds: int) -> list[dict[str, Any]]:
+    """Ours over batch, width, depth and method."""
+    shapes: list[tuple[list[int], int, str]] = [([256], b, "dp_sgd") for b in (64, 1024)]
+    shapes += [([w], 256, "dp_sgd") for w in (64, 1024)] + [([256] * d, 256, "dp_sgd") for d in (2, 3)]
+    shapes += [([256], 256, m) for m in ("sgd", "adaptive_dp_sgd", "soft_ada_clip")]
+    answer = []
+    for hidden, batch, method in shapes:
+        step = ours(hidden, batch, sparse=True, method=method)
+        taken = interleaved({"ours": step}, rounds)["ours"]
+        answer.append({"hidden": hidden, "batch": batch, "method": method, "microseconds": statistics.median(taken)})
+    return answer
+
+
+def main() -> None:
+    """Prints a table, or JSON to a file or (`-`) standard output."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE", help="write JSON to this file; - prints it")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--hidden", default="256", help="hidden units, comma-separated")
+    parser.add_argument("--sections", choices=["core", "all"], default="core")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    hidden = [int(width) for width in arguments.hidden.split(",") if width]
+    everything = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everything)})
+    answer = one_core(hidden, arguments.batch, arguments.rounds)
+    if arguments.sections == "all":
+        answer["two_hidden_layers"] = one_core([256, 128], 256, arguments.rounds)
+        answer["scaling"] = scaling(arguments.rounds)
+        os.sched_setaffinity(0, everything)
+        answer["all_cores"] = all_cores(arguments.rounds)
+    text = json.dumps(answer, indent=2)
+    if arguments.json and arguments.json != "-":
+        with open(arguments.json, "w") as file:
+            file.write(text + "\n")
+    elif arguments.json:
+        sys.stdout.write(text + "\n")
+    else:
+        print(f"One step, {answer['shape']}, batch {answer['batch']}, one core, CPU microseconds (median)")
+        for name, taken in answer["microseconds"].items():
+            over = answer["ratio_over"].get(name)
+            print(f"  {name:14} {taken:10,.0f}" + (f"   {over:6.1f} times ours" if over else ""))
+        print(f"  dense products at {answer['dense_gflops']} of {answer['core_gflops']} GFLOP/s")
+
+
+if __name__ == "__main__":
+    main()
