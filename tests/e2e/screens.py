@@ -73,8 +73,13 @@ def main(base: str, folder: Path, only: list[str]) -> None:
                     if only and name not in only:
                         continue
                     page.goto(base + path)
-                    page.wait_for_timeout(2500)
-                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+                    page.wait_for_timeout(1500)
+                    # The whole page in one window: figures would be caught halfway by a resize for the picture.
+                    height = page.evaluate("document.documentElement.scrollHeight")
+                    page.set_viewport_size({"width": width, "height": max(900, height)})
+                    page.wait_for_timeout(1500)
+                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+                    page.set_viewport_size({"width": width, "height": 900})
                     if (wide := overflow(page)) > 0:
                         print(f"{name} at {width}: {wide} pixels too wide")
                 context.close()

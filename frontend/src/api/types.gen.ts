@@ -1676,19 +1676,6 @@ export type HealthHealthData = {
     url: '/api/health';
 };
 
-export type HealthHealthErrors = {
-    /**
-     * Not Found
-     */
-    404: ProblemDetails;
-    /**
-     * Unprocessable Entity
-     */
-    422: ProblemDetails;
-};
-
-export type HealthHealthError = HealthHealthErrors[keyof HealthHealthErrors];
-
 export type HealthHealthResponses = {
     /**
      * Successful Response
@@ -1707,11 +1694,11 @@ export type CatalogueCatalogueData = {
 
 export type CatalogueCatalogueErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1736,11 +1723,11 @@ export type PresetsListPresetsData = {
 
 export type PresetsListPresetsErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1765,11 +1752,11 @@ export type JobsPreviewData = {
 
 export type JobsPreviewErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1790,32 +1777,54 @@ export type JobsListJobsData = {
     path?: never;
     query?: {
         /**
-         * Status
+         * Limit
+         *
+         * Most items of one page.
          */
-        status?: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | null;
-        /**
-         * Text
-         */
-        text?: string | null;
+        limit?: number;
         /**
          * Cursor
+         *
+         * `next` of the page before.
          */
         cursor?: string | null;
         /**
-         * Limit
+         * Status
+         *
+         * Any of these.
          */
-        limit?: number;
+        status?: Array<'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'>;
+        /**
+         * Dataset
+         */
+        dataset?: string | null;
+        /**
+         * Method
+         *
+         * A method that the job trains.
+         */
+        method?: string | null;
+        /**
+         * Tag
+         */
+        tag?: string | null;
+        /**
+         * Text
+         *
+         * Part of the name, or the whole id.
+         */
+        text?: string | null;
     };
     url: '/api/jobs';
 };
 
 export type JobsListJobsErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1833,6 +1842,14 @@ export type JobsListJobsResponse = JobsListJobsResponses[keyof JobsListJobsRespo
 
 export type JobsCreateJobData = {
     body: JobSpec;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * Any text of yours. Sending the same specification again with the same key gives the same job.
+         */
+        'Idempotency-Key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/jobs';
@@ -1840,11 +1857,11 @@ export type JobsCreateJobData = {
 
 export type JobsCreateJobErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1865,6 +1882,8 @@ export type JobsDeleteJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
@@ -1874,11 +1893,15 @@ export type JobsDeleteJobData = {
 
 export type JobsDeleteJobErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * The job is not in a state that allows it.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1899,6 +1922,8 @@ export type JobsGetJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
@@ -1908,11 +1933,11 @@ export type JobsGetJobData = {
 
 export type JobsGetJobErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1933,6 +1958,8 @@ export type JobsCancelJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
@@ -1942,11 +1969,15 @@ export type JobsCancelJobData = {
 
 export type JobsCancelJobErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * The job is not in a state that allows it.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1967,6 +1998,8 @@ export type JobsRetryJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
@@ -1976,11 +2009,15 @@ export type JobsRetryJobData = {
 
 export type JobsRetryJobErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * The job is not in a state that allows it.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -1998,23 +2035,38 @@ export type JobsRetryJobResponse = JobsRetryJobResponses[keyof JobsRetryJobRespo
 
 export type JobsJobEventsData = {
     body?: never;
+    headers?: {
+        /**
+         * Last-Event-Id
+         */
+        'Last-Event-ID'?: number | null;
+    };
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Last Event Id
+         *
+         * Like the header Last-Event-ID, for clients that cannot set it.
+         */
+        last_event_id?: number | null;
+    };
     url: '/api/jobs/{job_id}/events';
 };
 
 export type JobsJobEventsErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2023,59 +2075,77 @@ export type JobsJobEventsError = JobsJobEventsErrors[keyof JobsJobEventsErrors];
 
 export type JobsJobEventsResponses = {
     /**
-     * Successful Response
+     * Events.
      */
-    200: unknown;
+    200: string;
 };
 
-export type JobsListJobRunsData = {
+export type JobsJobEventsResponse = JobsJobEventsResponses[keyof JobsJobEventsResponses];
+
+export type RunsListJobRunsData = {
     body?: never;
     path: {
         /**
          * Job Id
+         *
+         * Id of a job.
          */
         job_id: string;
     };
     query?: {
         /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
          * Cursor
+         *
+         * `next` of the page before.
          */
         cursor?: string | null;
         /**
-         * Limit
+         * Method
          */
-        limit?: number;
+        method?: string | null;
+        /**
+         * Status
+         */
+        status?: 'queued' | 'running' | 'succeeded' | 'diverged' | 'failed' | 'cancelled' | null;
     };
     url: '/api/jobs/{job_id}/runs';
 };
 
-export type JobsListJobRunsErrors = {
+export type RunsListJobRunsErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
 
-export type JobsListJobRunsError = JobsListJobRunsErrors[keyof JobsListJobRunsErrors];
+export type RunsListJobRunsError = RunsListJobRunsErrors[keyof RunsListJobRunsErrors];
 
-export type JobsListJobRunsResponses = {
+export type RunsListJobRunsResponses = {
     /**
      * Successful Response
      */
     200: PageRun;
 };
 
-export type JobsListJobRunsResponse = JobsListJobRunsResponses[keyof JobsListJobRunsResponses];
+export type RunsListJobRunsResponse = RunsListJobRunsResponses[keyof RunsListJobRunsResponses];
 
 export type RunsGetRunData = {
     body?: never;
     path: {
         /**
          * Run Id
+         *
+         * Id of a run.
          */
         run_id: string;
     };
@@ -2085,11 +2155,11 @@ export type RunsGetRunData = {
 
 export type RunsGetRunErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2110,48 +2180,60 @@ export type MeasurementsListMeasurementsData = {
     path?: never;
     query?: {
         /**
-         * Job Id
+         * Limit
+         *
+         * Most items of one page.
          */
-        job_id?: Array<string> | null;
-        /**
-         * Run Id
-         */
-        run_id?: string | null;
-        /**
-         * Metric
-         */
-        metric?: string | null;
-        /**
-         * Subgroup
-         */
-        subgroup?: string | null;
-        /**
-         * Method
-         */
-        method?: string | null;
-        /**
-         * Format
-         */
-        format?: 'json' | 'csv';
+        limit?: number;
         /**
          * Cursor
+         *
+         * `next` of the page before.
          */
         cursor?: string | null;
         /**
-         * Limit
+         * Job Id
          */
-        limit?: number;
+        job_id?: Array<string>;
+        /**
+         * Run Id
+         */
+        run_id?: Array<string>;
+        /**
+         * Metric
+         */
+        metric?: Array<string>;
+        /**
+         * Subgroup
+         *
+         * `all` is everybody.
+         */
+        subgroup?: Array<string>;
+        /**
+         * Method
+         */
+        method?: Array<string>;
+        /**
+         * Split
+         */
+        split?: 'train' | 'validation' | 'test' | null;
+        /**
+         * Format
+         *
+         * csv: all of them, in one file.
+         */
+        format?: 'json' | 'csv';
     };
     url: '/api/measurements';
 };
 
 export type MeasurementsListMeasurementsErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2160,7 +2242,7 @@ export type MeasurementsListMeasurementsError = MeasurementsListMeasurementsErro
 
 export type MeasurementsListMeasurementsResponses = {
     /**
-     * Successful Response
+     * A page, or a file.
      */
     200: PageMeasurementOut;
 };
@@ -2173,35 +2255,55 @@ export type CurvesGetCurvesData = {
     query: {
         /**
          * Job Id
+         *
+         * Jobs to draw, together.
          */
         job_id: Array<string>;
         /**
          * X
+         *
+         * Metric of the horizontal axis.
          */
         x?: string;
         /**
          * Y
+         *
+         * Metric of the vertical axis.
          */
         y?: string;
         /**
          * Subgroup
+         *
+         * Subgroup of y; left out: everybody, or the first that y has.
          */
-        subgroup?: string;
+        subgroup?: string | null;
+        /**
+         * X Subgroup
+         *
+         * Subgroup of x; left out: as for y.
+         */
+        x_subgroup?: string | null;
         /**
          * Split
          */
-        split?: string;
+        split?: 'train' | 'validation' | 'test';
+        /**
+         * Choose
+         *
+         * Which settings are drawn where a method has several per ε: `all`; a metric, to draw the one that is best in it on the validation split; or `auto`, which chooses by validation loss where there are many.
+         */
+        choose?: string;
     };
     url: '/api/curves';
 };
 
 export type CurvesGetCurvesErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2223,35 +2325,61 @@ export type FrontierGetFrontierData = {
     query: {
         /**
          * Job Id
+         *
+         * Jobs to draw, together.
          */
         job_id: Array<string>;
         /**
          * X
+         *
+         * Metric of the horizontal axis.
          */
         x?: string;
         /**
          * Y
+         *
+         * Metric of the vertical axis.
          */
         y?: string;
         /**
          * Subgroup
+         *
+         * Subgroup of y; left out: everybody, or the first that y has.
          */
-        subgroup?: string;
+        subgroup?: string | null;
+        /**
+         * X Subgroup
+         *
+         * Subgroup of x; left out: as for y.
+         */
+        x_subgroup?: string | null;
         /**
          * Split
          */
-        split?: string;
+        split?: 'train' | 'validation' | 'test';
+        /**
+         * Choose
+         *
+         * Which settings are drawn where a method has several per ε: `all`; a metric, to draw the one that is best in it on the validation split; or `auto`, which chooses by validation loss where there are many.
+         */
+        choose?: string;
+        /**
+         * Degenerate
+         *
+         * Also consider settings that predict one class for nearly all.
+         */
+        degenerate?: boolean;
     };
     url: '/api/frontier';
 };
 
 export type FrontierGetFrontierErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2272,57 +2400,109 @@ export type FiguresGetFigureData = {
     path: {
         /**
          * Name
+         *
+         * Which figure.
          */
         name: 'tradeoff' | 'subgroups' | 'roc' | 'history';
     };
     query?: {
         /**
          * Job Id
+         *
+         * Jobs to draw, together.
          */
         job_id?: Array<string>;
         /**
          * Run Id
+         *
+         * One run, instead of jobs.
          */
         run_id?: string | null;
         /**
          * X
+         *
+         * tradeoff: metric of the horizontal axis.
          */
         x?: string;
         /**
          * Y
+         *
+         * tradeoff: metric of the vertical axis.
          */
         y?: string;
         /**
          * Subgroup
+         *
+         * Subgroup of y; left out: as fits.
          */
-        subgroup?: string;
+        subgroup?: string | null;
+        /**
+         * X Subgroup
+         *
+         * tradeoff: subgroup of x.
+         */
+        x_subgroup?: string | null;
         /**
          * Split
          */
-        split?: string;
+        split?: 'train' | 'validation' | 'test';
         /**
          * Metric
+         *
+         * subgroups: what is compared.
          */
         metric?: string | null;
         /**
+         * Attack
+         *
+         * roc: which attack.
+         */
+        attack?: string | null;
+        /**
+         * Series
+         *
+         * history: which quantity.
+         */
+        series?: string | null;
+        /**
+         * Epsilon
+         *
+         * subgroups, roc, history: at which ε.
+         */
+        epsilon?: number | null;
+        /**
+         * Choose
+         *
+         * As for curves.
+         */
+        choose?: string;
+        /**
          * Frontier
+         *
+         * tradeoff: join the settings that no other beats.
          */
         frontier?: boolean;
         /**
          * Theme
          */
         theme?: 'light' | 'dark';
+        /**
+         * Width
+         *
+         * Pixels it is drawn at, if known.
+         */
+        width?: number | null;
     };
     url: '/api/figures/{name}';
 };
 
 export type FiguresGetFigureErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };
@@ -2347,11 +2527,11 @@ export type WorkersListWorkersData = {
 
 export type WorkersListWorkersErrors = {
     /**
-     * Not Found
+     * Nothing by that id.
      */
     404: ProblemDetails;
     /**
-     * Unprocessable Entity
+     * A field needs a change; `problems` names each.
      */
     422: ProblemDetails;
 };

@@ -19,7 +19,7 @@ export function MetricMenu({ label, value, onChange, perSubgroup }: MetricMenuPr
   return (
     <Select
       size="xs"
-      w={{ base: '100%', xs: 230 }}
+      w={{ base: '100%', sm: 230 }}
       label={label}
       data={menu}
       value={value}
@@ -43,7 +43,7 @@ export function SubgroupMenu({ value, subgroups, onChange }: SubgroupMenuProps) 
   return (
     <Select
       size="xs"
-      w={{ base: '100%', xs: 200 }}
+      w={{ base: '100%', sm: 200 }}
       label="Subgroup"
       data={names.map((name) => ({ value: name, label: subgroupTitle(name) }))}
       value={value}
@@ -61,7 +61,7 @@ export function SplitMenu({ value, onChange }: { value: string; onChange: (name:
   return (
     <Select
       size="xs"
-      w={{ base: '100%', xs: 120 }}
+      w={{ base: '100%', sm: 120 }}
       label="Split"
       data={SPLITS}
       value={value}

@@ -2,7 +2,7 @@ import { Skeleton } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { lazy, Suspense, useMemo, useRef } from 'react'
 import type { Figure } from '~/api'
-import { adapt, type Held, holdAxes, readFigure } from './adapt'
+import { adapt, type Held, holdAxes, isNarrow, readFigure } from './adapt'
 import classes from './Plot.module.css'
 
 const PlotlyChart = lazy(() => import('./PlotlyChart'))
@@ -20,20 +20,19 @@ interface Props {
 /** Draws any figure of the server. The one component on the page that does. */
 export function Plot({ figure, view, growing = false, height = 420, onSelectRun }: Props) {
   const { ref, width } = useElementSize()
-  const narrow = width > 0 && width < 520
+  const tall = isNarrow(width) ? Math.min(height, 360) : height
   const held = useHeldAxes(figure, view, growing)
   const drawn = useMemo(
-    () => adapt(readFigure(figure.figure), { revision: view, narrow, held }),
-    [figure, view, narrow, held],
+    () => adapt(readFigure(figure.figure), { revision: view, width, height: tall, held }),
+    [figure, view, width, tall, held],
   )
-  const tall = narrow ? Math.min(height, 360) : height
   const blank = <Skeleton height={tall} aria-label="Loading the chart" />
   return (
     <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
       <Suspense fallback={blank}>
         {width > 0 ? (
           <div role="img" aria-label={`${figure.title}. ${figure.caption}`}>
-            <PlotlyChart figure={drawn} height={tall} onSelectRun={onSelectRun} />
+            <PlotlyChart figure={drawn} onSelectRun={onSelectRun} />
           </div>
         ) : (
           blank

@@ -6,7 +6,6 @@ const Chart = createPlotlyComponent(Plotly)
 
 interface Props {
   figure: PlotlyFigure
-  height: number
   onSelectRun?: (id: string) => void
 }
 
@@ -26,14 +25,12 @@ function runOf(event: { points?: { customdata?: unknown }[] }): string | undefin
 }
 
 /** The one place that touches Plotly's React component; loaded on demand. */
-export default function PlotlyChart({ figure, height, onSelectRun }: Props) {
+export default function PlotlyChart({ figure, onSelectRun }: Props) {
   return (
     <Chart
       data={figure.data}
       layout={figure.layout}
       config={CONFIG}
-      useResizeHandler
-      style={{ width: '100%', height }}
       onClick={(event) => {
         const run = runOf(event)
         if (run) onSelectRun?.(run)

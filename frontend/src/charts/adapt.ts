@@ -1,5 +1,8 @@
 /** Fits a figure from the server into the page: size, background, kept zoom, axes that do not jump. Pure. */
 
+/** The page's own face, so that a figure does not look pasted in. */
+const FONT = "'Inter Variable', Inter, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+
 type Json = Record<string, unknown>
 
 export interface PlotlyFigure {
@@ -81,16 +84,21 @@ export function holdAxes(figure: PlotlyFigure, before: Held): Held {
   return held
 }
 
+/** Where labels have to be small and a drag has to scroll the page. */
+export const isNarrow = (width: number) => width < 520
+
 export interface Fit {
   /** Changes only when the user's zoom should be dropped: other axes, other subgroup. */
   revision: string
-  narrow: boolean
+  width: number
+  height: number
   held?: Held
 }
 
 /** The figure as the page draws it. */
-export function adapt(figure: PlotlyFigure, { revision, narrow, held }: Fit): PlotlyFigure {
-  const { width: _width, height: _height, ...layout } = figure.layout
+export function adapt(figure: PlotlyFigure, { revision, width, height, held }: Fit): PlotlyFigure {
+  const narrow = isNarrow(width)
+  const { layout } = figure
   const axes: Json = {}
   for (const axis of ['x', 'y'] as const) {
     const extent = held?.[axis]
@@ -106,12 +114,14 @@ export function adapt(figure: PlotlyFigure, { revision, narrow, held }: Fit): Pl
     layout: {
       ...layout,
       ...axes,
-      autosize: true,
+      autosize: false,
+      width,
+      height,
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
       uirevision: revision,
       dragmode: narrow ? false : (layout.dragmode ?? 'zoom'),
-      font: { ...json(layout.font), size: narrow ? 11 : (json(layout.font).size ?? 13) },
+      font: { ...json(layout.font), family: FONT, size: narrow ? 11 : (json(layout.font).size ?? 13) },
     },
   }
 }

@@ -10,9 +10,13 @@ interface Props extends PaperProps {
 }
 
 /** A framed part of a page with a heading. */
-export function Panel({ title, aside, children, order = 2, ...rest }: Props) {
+export function Panel({ title, aside, children, order = 2, className, ...rest }: Props) {
   return (
-    <Paper component="section" className={classes.panel} {...rest}>
+    <Paper
+      component="section"
+      className={className ? `${classes.panel} ${className}` : classes.panel}
+      {...rest}
+    >
       {(title || aside) && (
         <Group justify="space-between" gap="sm" mb="sm">
           {title && <Title order={order}>{title}</Title>}

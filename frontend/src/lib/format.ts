@@ -25,6 +25,7 @@ export function number(value: number | null | undefined, digits = 3): string {
   if (size < 1e-3 || size >= 1e7) return scientific(value, digits)
   if (Number.isInteger(value)) return sign(value.toLocaleString('en-US'))
   if (size >= 100) return sign(value.toLocaleString('en-US', { maximumFractionDigits: 1 }))
+  if (size < 0.01) return sign(String(Number(value.toPrecision(2))))
   const text = size < 1 ? value.toFixed(digits) : value.toPrecision(digits + 1)
   return sign(Number(text) === value ? String(value) : text)
 }

@@ -17,13 +17,13 @@ export function HistorySection({ run }: { run: RunDetail }) {
     <FigureCard
       name="history"
       label="Training history"
-      request={{ run_id: run.id, metric: shown }}
+      request={{ run_id: run.id, series: shown }}
       height={300}
       controls={
         <Select
           size="xs"
           label="Quantity"
-          w={{ base: '100%', xs: 240 }}
+          w={{ base: '100%', sm: 240 }}
           data={names.map((name) => ({ value: name, label: words(name) }))}
           value={shown}
           allowDeselect={false}

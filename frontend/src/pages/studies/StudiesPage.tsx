@@ -44,7 +44,7 @@ export function StudiesPage() {
             variant="default"
             loading={query.isFetchingNextPage}
             onClick={() => query.fetchNextPage()}
-            style={{ justifySelf: 'center' }}
+            mx="auto"
           >
             Show more
           </Button>

@@ -14,7 +14,7 @@ export function SubgroupsSection({ job }: { job: JobDetail }) {
     <FigureCard
       name="subgroups"
       label="Subgroups"
-      request={{ job_id: [job.id], y: metric, split }}
+      request={{ job_id: [job.id], metric, split }}
       growing={isLive(job.status)}
       controls={
         <MetricMenu
