@@ -117,6 +117,7 @@ def run_worker(
 def _take_up(database: Database, worker_id: str) -> None:
     """Jobs that the predecessor under this id still held are waiting again; the engine hands them out at its start."""
     with database.write() as session:
+        workers.stop(session, worker_id)
         for job in recovery.running_jobs_of(session, worker_id):
             log.warning("resuming a job whose worker was lost", job_id=job.id, attempt=job.attempt)
             recovery.release(session, job.id, job.attempt, lost=True)

@@ -43,12 +43,14 @@ def serve(
     client = JobQueue(database)
     client.prepare()
     given_back: list[tuple[str, int]] = []
+    at_work: set[str] = set()
 
     # Not a recorded step of the engine: its outcome would be replayed when the job is resumed. What makes a second
     # execution harmless is that `execute` claims the job and that every write is bound to the claim.
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)  # type: ignore[untyped-decorator]
     def run_job(job_id: str) -> None:
         with about(job_id=job_id):
+            at_work.add(job_id)
             try:
                 execute(job_id)
             except GiveBack:
@@ -56,6 +58,8 @@ def serve(
                 raise _LeftOpen from None
             except Exception:  # The reaper finds a job that ended here without an outcome.
                 log.exception("supervising failed")
+            finally:
+                at_work.discard(job_id)
 
     DBOS(
         config={
@@ -77,7 +81,8 @@ def serve(
         log.info("stopping")
     finally:
         # Stops taking jobs first, then waits for those that run.
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=max(1, round(grace_seconds)))
+        grace = max(1, round(grace_seconds)) if at_work else 0
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=grace)
         # Not earlier, or this process would take them again. Killed before this, their place is as after a crash.
         for job_id, submission in given_back:
             client.resume(job_id, submission)
