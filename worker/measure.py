@@ -163,9 +163,7 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
     if trained.diverged is not None:
         return RunResult(status="diverged", message=trained.diverged, **common)
     test = Predictions(trained.logits(data.test), data.test.target, data.table.task, "test", figures)
-    validation = Predictions(
-        trained.logits(data.validation), data.validation.target, data.table.task, "validation"
-    )
+    validation = Predictions(trained.logits(data.validation), data.validation.target, data.table.task, "validation")
     measurements: list[Measurement] = []
     for one in registry().all("metric"):
         measurements += one.plugin.measure(test, _groups(data, subgroups, data.test))

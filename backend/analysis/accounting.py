@@ -201,7 +201,7 @@ def noise_multiplier(target_epsilon: float, delta: float, sampling_rate: float, 
     """The smallest noise multiplier for an epsilon. Raises `EpsilonUnreachable`.
 
     >>> round(noise_multiplier(1.0, 1e-5, 256 / 31_656, 1240), 3)
-    1.396
+    1.395
     """
     if target_epsilon <= 0:
         raise EpsilonUnreachable(

@@ -23,9 +23,7 @@ from worker.plugins import Mechanism
 from worker.privacy import accounting
 
 COMMON = tuple(order for order in renyi.ORDERS if order < 64)
-GRID = [
-    (rate, noise) for rate in (1e-3, 256 / 31_656, 0.05, 0.4, 1.0) for noise in (0.2, 0.5, 0.9, 2.0, 12.0)
-]
+GRID = [(rate, noise) for rate in (1e-3, 256 / 31_656, 0.05, 0.4, 1.0) for noise in (0.2, 0.5, 0.9, 2.0, 12.0)]
 
 
 @pytest.mark.parametrize(("rate", "noise"), GRID)
@@ -59,9 +57,7 @@ def test_noise_multipliers_measured_elsewhere():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.floats(0.05, 100), st.sampled_from([1e-4, 1e-5, 1e-7]), st.floats(1e-3, 1.0), st.integers(1, 5000)
-)
+@given(st.floats(0.05, 100), st.sampled_from([1e-4, 1e-5, 1e-7]), st.floats(1e-3, 1.0), st.integers(1, 5000))
 def test_calibration_never_exceeds_the_asked_epsilon_and_wastes_nothing(asked, delta, rate, steps):
     noise = renyi.noise_multiplier(asked, delta, rate, steps)
     assert renyi.epsilon(noise, delta, rate, steps) <= asked
@@ -161,6 +157,8 @@ def test_budgets():
 
 
 def test_the_preview_accountant_needs_no_torch():
-    code = "import sys, backend.analysis.accounting as a; a.noise_multiplier(1.0, 1e-5, 0.01, 100);" \
+    code = (
+        "import sys, backend.analysis.accounting as a; a.noise_multiplier(1.0, 1e-5, 0.01, 100);"
         "sys.exit('torch' in sys.modules or 'opacus' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -68,7 +68,7 @@ class SoftAdaClip(Method[SoftAdaClipParams]):
         threshold = state["threshold"]
         x = (norms / threshold).clip(SMALLEST)
         soft = tanh(x) / x
-        return soft if params.stabiliser == 0 else soft * norms / (norms + params.stabiliser)
+        return soft if params.stabiliser == 0 else soft / (1 + params.stabiliser / (x * threshold))
 
     def sensitivity(self, state: State, params: SoftAdaClipParams) -> Array:
         """C, the threshold of this step."""

@@ -1,0 +1,177 @@
+"""What holds for every plugin that is found, whoever wrote it."""
+
+import re
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from backend.contracts.catalogue import Catalogue
+from backend.contracts.training import Training
+from backend.errors import DataMissing
+from worker.attacks._report import metrics_of
+from worker.attacks._target import Target
+from worker.catalogue import build_catalogue
+from worker.metrics._predictions import Groups, Predictions, RunFigures
+from worker.registry import PACKAGES, registry
+from worker.testing import toy_table, toy_work
+from worker.training.losses import per_record_numpy
+from worker.training.opacus_trainer import OpacusEngine
+
+ALL = registry().all()
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
+
+
+def of(kind):
+    return pytest.mark.parametrize("found", registry().all(kind), ids=lambda found: found.plugin.name)
+
+
+every = pytest.mark.parametrize("found", ALL, ids=lambda found: f"{found.kind}-{found.plugin.name}")
+
+
+def test_every_kind_has_a_plugin():
+    assert {found.kind for found in ALL} == set(PACKAGES)
+
+
+@every
+def test_it_describes_itself(found):
+    plugin = found.plugin
+    assert NAME.match(plugin.name)
+    assert plugin.title.strip() == plugin.title != ""
+    assert plugin.summary.endswith((".", "?"))
+    assert len(plugin.summary) <= 200
+    assert plugin.citation is None or len(plugin.citation) > 10
+    assert type(plugin).__doc__
+
+
+@every
+def test_its_parameters_make_a_form(found):
+    params = found.plugin.Params
+    params()  # every parameter has a default that is valid
+    schema = params.model_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for name, field in schema.get("properties", {}).items():
+        assert field.get("title"), f"{name} needs a title"
+        assert len(field.get("description", "")) > 15, f"{name} needs a help text"
+        assert "default" in field, f"{name} needs a default"
+        assert isinstance(field.get("sweepable"), bool), f"declare {name} with param(...)"
+    with pytest.raises(ValidationError):
+        params.model_validate({"no_such_parameter": 1})
+    again = params.model_validate(params().model_dump(mode="json"))
+    assert again == params(), "defaults survive JSON"
+
+
+def test_training_parameters_make_a_form():
+    for name, field in Training.model_json_schema()["properties"].items():
+        assert field["title"], name
+        assert len(field["description"]) > 10, name
+
+
+def test_the_catalogue_holds_all_of_it_and_survives_json():
+    catalogue = build_catalogue()
+    assert Catalogue.model_validate_json(catalogue.model_dump_json()) == catalogue
+    assert build_catalogue().version == catalogue.version
+    assert {(p.kind, p.name) for p in catalogue.plugins} == {(f.kind, f.plugin.name) for f in ALL}
+    names = [m.name for m in catalogue.metrics]
+    assert len(names) == len(set(names)), "a metric's name belongs to one family"
+    for metric in catalogue.metrics:
+        assert catalogue.find("metric", metric.family) or catalogue.find("attack", metric.family)
+        assert metric.explanation.endswith(".")
+        assert metric.low is None or metric.high is None or metric.low < metric.high
+        assert not (metric.log and metric.high is not None and metric.high <= 0)
+
+
+@of("dataset")
+def test_a_dataset_loads_splits_and_encodes_or_says_what_is_missing(found):
+    plugin = found.plugin
+    params = plugin.Params()
+    facts = plugin.facts(params)
+    assert facts.attributes
+    if not facts.available:
+        assert facts.unavailable_because
+        with pytest.raises(DataMissing):
+            plugin.load(params)
+        return
+    table = plugin.load(params)
+    assert table.data_hash == facts.data_hash
+    assert table.task == facts.task
+    assert table.rows == facts.rows
+    assert set(table.attributes) == {a.name for a in facts.attributes}
+    for attribute in facts.attributes:
+        assert list(table.attributes[attribute.name].labels) == attribute.values
+        codes = table.attributes[attribute.name].codes
+        assert codes.shape == (table.rows,)
+        assert codes.min() >= 0
+        assert codes.max() < len(attribute.values)
+        assert not any("&" in value or "=" in value for value in attribute.values), "they join subgroup names"
+    split = table.split(0)
+    assert len(split.train) == facts.train_rows
+    encoded = table.encode(split.train)
+    assert encoded.dense.dtype == np.float32
+    assert encoded.dense.shape == (table.rows, encoded.inputs)
+    assert np.isfinite(encoded.dense).all()
+    again = plugin.load(params)
+    assert np.array_equal(again.target, table.target)
+
+
+@of("model")
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_a_model_maps_rows_to_logits(found, outputs):
+    module = found.plugin.build(found.plugin.Params(), 7, outputs)
+    assert module(torch.zeros(3, 7)).shape == (3, outputs)
+
+
+@of("method")
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_method_trains_a_tiny_model(found, task):
+    table = toy_table(240, task=task, classes=3 if task == "multiclass" else 2)
+    work = toy_work(found.plugin, table=table)
+    assert (work.budget is not None) == found.plugin.private
+    (trained,) = OpacusEngine().train([work])
+    assert trained.diverged is None
+    assert np.isfinite(trained.logits(work.validation)).all()
+    assert {s.name for s in trained.history} >= {"train_loss", "validation_loss"}
+    for series in trained.history:
+        assert len(series.steps) == len(series.values)
+
+
+@of("metric")
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_family_measures_what_it_declares(found, task):
+    table = toy_table(200, task=task, classes=3 if task == "multiclass" else 2)
+    random = np.random.default_rng(0)
+    groups = Groups.of(table.attributes, [["sex"], ["sex", "race"]], np.arange(200))
+    logits = random.normal(size=(200, table.outputs)).astype(np.float32)
+    spent = RunFigures(1.0, 10, 1.0, 1e-5, 2.0)
+    declared = {m.name: m for m in found.plugin.metrics}
+    measured = list(found.plugin.measure(Predictions(logits, table.target, table.task, "test", spent), groups))
+    if task == "binary":
+        assert {m.metric for m in measured} == set(declared)
+    for m in measured:
+        info = declared[m.metric]
+        assert m.split == "test"
+        assert info.per_subgroup or m.subgroup == "all"
+        assert m.value is None or np.isfinite(m.value)
+        for figure in (m.value, m.low, m.high):
+            assert figure is None or info.low is None or figure >= info.low
+            assert figure is None or info.high is None or figure <= info.high
+
+
+@of("attack")
+def test_an_attack_scores_every_candidate_without_looking_at_membership(found):
+    table = toy_table(200)
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(200, 2)).astype(np.float32)
+    losses = per_record_numpy(logits, table.target, "binary")
+    groups = Groups.of(table.attributes, [["sex"]], np.arange(200))
+    members = np.arange(200) < 120
+    scores = [
+        found.plugin.score(Target(logits, table.target, losses, inside, groups, "binary"), found.plugin.Params())
+        for inside in (members, ~members)
+    ]
+    assert scores[0].shape == (200,)
+    assert np.isfinite(scores[0]).all()
+    assert np.array_equal(*scores)
+    assert len(metrics_of(found.plugin.name, found.plugin.title)) == 5

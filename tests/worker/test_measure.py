@@ -1,0 +1,161 @@
+"""One run from its configuration to its result."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from backend.contracts.expansion import expand
+from backend.contracts.runs import RunConfig
+from backend.contracts.spec import JobSpec
+from backend.errors import DataChanged, JobFailed
+from worker import measure
+from worker.catalogue import build_catalogue
+from worker.measure import measure_run, plan, prepare
+
+METHODS = ("sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")
+
+
+def configs(*, seeds=1, methods=METHODS, epochs=2, learning_rate=0.1, params=None, model=None):
+    spec = JobSpec.model_validate(
+        {
+            "dataset": {"name": "adult", "params": {"limit": 1200}, "subgroups": ["sex", "race", ["sex", "race"]]},
+            "model": {"name": "mlp", "params": model or {"hidden": [8]}},
+            "methods": [{"name": name, "params": (params or {}) if name != "sgd" else {}} for name in methods],
+            "training": {"epochs": epochs, "batch_size": 60, "learning_rate": learning_rate},
+            "seeds": seeds,
+        }
+    )
+    return expand(spec, build_catalogue(), max_runs=1000).configs
+
+
+def changed(config, **setting):
+    return RunConfig(setting=config.setting.model_copy(update=setting), seed=config.seed)
+
+
+def figures(result):
+    return {
+        (m.metric, m.subgroup, m.split): (m.value, m.n, m.low, m.high)
+        for m in result.measurements
+        if m.metric != "wall_seconds"
+    }
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {config.setting.method.name: (config, measure_run(config)) for config in configs()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_leaves_everything_behind(results, method):
+    config, result = results[method]
+    assert result.status == "succeeded"
+    assert result.key == config.key()
+    assert result.engine
+    assert result.wall_seconds > 0
+    found = figures(result)
+    assert len(found) == len(result.measurements) - 1, "no figure twice"
+    declared = {m.name for m in build_catalogue().metrics}
+    assert {metric for metric, _, _ in found} | {"wall_seconds"} == declared
+    assert found["n", "all", "test"][0] == 240
+    assert {s for _, s, _ in found} >= {"all", "sex", "sex=Female", "sex & race", "sex=Male & race=White"}
+    assert {split for _, _, split in found} == {"test", "validation"}
+    assert ("loss_gap", "sex", "validation") in found
+    assert ("loss", "sex=Female", "validation") in found
+    assert {(roc.attack, roc.subgroup) for roc in result.rocs} >= {("loss_threshold", "all")}
+    private = method != "sgd"
+    assert (found["epsilon", "all", "test"][0] == 3.0) == private
+    assert (found["delta", "all", "test"][0] == 1e-3) == private
+    assert ("threshold" in {s.name for s in result.history}) == private
+    json.loads(result.model_dump_json())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_configuration_gives_the_same_bits(results, method):
+    config, first = results[method]
+    again = measure_run(config)
+    assert figures(again) == figures(first)
+    assert again.history == first.history
+    assert again.rocs == first.rocs
+
+
+def test_another_process_gives_the_same_bits(results, tmp_path):
+    config, first = results["soft_ada_clip"]
+    code = (
+        "import sys; from backend.contracts.runs import RunConfig; from worker.measure import measure_run;"
+        "print(measure_run(RunConfig.model_validate_json(sys.stdin.read())).model_dump_json())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=config.model_dump_json(), capture_output=True, text=True, check=True
+    )
+    other = type(first).model_validate_json(done.stdout)
+    assert figures(other) == figures(first)
+    assert other.history == first.history
+
+
+def test_runs_of_a_seed_are_paired_across_methods():
+    prepared = [prepare(config) for config in configs()]
+    first = prepared[0].work
+    for one in prepared[1:]:
+        assert np.array_equal(one.work.train.rows, first.train.rows)
+        assert np.array_equal(one.work.streams.batch(3, 720, 0.1), first.streams.batch(3, 720, 0.1))
+        assert not np.array_equal(one.work.streams.noise(3, 10), first.streams.noise(3, 10))
+
+
+def test_changed_code_or_data_stops_the_job_with_a_sentence():
+    (config,) = configs(methods=["sgd"])
+    for what in (
+        {"engine_version": "0" * 16},
+        {"metrics_version": "0" * 16},
+        {"data_hash": "0" * 64},
+        {"method": config.setting.method.model_copy(update={"version": "0" * 16})},
+        {"dataset": config.setting.dataset.model_copy(update={"version": "0" * 16})},
+    ):
+        with pytest.raises(DataChanged, match="Since the study was submitted") as error:
+            measure_run(changed(config, **what))
+        assert "Submit the study again" in error.value.sentence()
+    with pytest.raises(JobFailed, match="no model named cnn"):
+        measure_run(changed(config, model=config.setting.model.model_copy(update={"name": "cnn"})))
+
+
+def test_an_impossible_setting_is_a_failed_run_and_not_a_failed_job():
+    (unreachable,) = configs(methods=["dp_sgd"], params={"epsilon": 0.0001, "delta": 1e-9})
+    result = measure_run(unreachable)
+    assert result.status == "failed"
+    assert "Raise epsilon" in result.message
+    (impossible,) = configs(methods=["adaptive_dp_sgd"], params={"threshold_floor": 5.0, "threshold_cap": 1.0})
+    assert "lower the floor" in measure_run(impossible).message
+
+
+def test_a_run_that_cannot_learn_is_degenerate():
+    (config,) = configs(methods=["dp_sgd"], params={"clip": 1e-6}, epochs=1)
+    assert measure_run(config).degenerate
+    (config,) = configs(methods=["sgd"], epochs=8, learning_rate=0.5)
+    assert not measure_run(config).degenerate
+
+
+def test_a_diverged_run_keeps_its_history_and_has_no_measurements():
+    (config,) = configs(methods=["sgd"], learning_rate=100.0, epochs=3, model={"hidden": [64, 64, 64, 64]})
+    result = measure_run(config)
+    assert result.status == "diverged"
+    assert "Lower the learning rate" in result.message
+    assert result.measurements == []
+
+
+def test_a_plan_gives_every_setting_its_first_point_first():
+    many = configs(seeds=3)
+    groups = plan(many)
+    assert [config.seed for group in groups for config in group] == sorted(config.seed for config in many)
+    assert sorted(c.key() for group in groups for c in group) == sorted(c.key() for c in many)
+    assert [c.setting.method.name for c in groups[0]] == list(METHODS)
+    for group in groups:
+        assert len({(c.seed, c.setting.model.model_dump_json()) for c in group}) == 1
+
+
+def test_data_are_loaded_once_per_process(monkeypatch):
+    (config,) = configs(methods=["sgd"], epochs=1)
+    measure_run(config)
+    monkeypatch.setattr(measure, "_table", lambda *_: pytest.fail("loaded again"))
+    measure_run(config)
