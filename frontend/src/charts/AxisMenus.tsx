@@ -2,8 +2,8 @@ import { Select } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { catalogueQuery } from '~/data/queries'
-import { subgroupTitle } from '~/lib/format'
 import { metricMenu } from '~/lib/metrics'
+import type { SubgroupMenuData } from '~/lib/subgroups'
 
 interface MetricMenuProps {
   label: string
@@ -33,20 +33,20 @@ export function MetricMenu({ label, value, onChange, perSubgroup }: MetricMenuPr
 }
 
 interface SubgroupMenuProps {
-  value: string
-  subgroups: readonly string[]
+  menu: SubgroupMenuData
   onChange: (name: string) => void
 }
 
-export function SubgroupMenu({ value, subgroups, onChange }: SubgroupMenuProps) {
-  const names = [...new Set(['all', ...subgroups, value])]
+/** A group, or for a gap the groups that it is between. */
+export function SubgroupMenu({ menu, onChange }: SubgroupMenuProps) {
+  if (menu.options.length === 0) return null
   return (
     <Select
       size="xs"
-      w={{ base: '100%', sm: 200 }}
-      label="Subgroup"
-      data={names.map((name) => ({ value: name, label: subgroupTitle(name) }))}
-      value={value}
+      w={{ base: '100%', sm: 210 }}
+      label={menu.label}
+      data={menu.options}
+      value={menu.chosen ?? null}
       searchable
       allowDeselect={false}
       nothingFoundMessage="No subgroup of that name"

@@ -4,35 +4,42 @@ import type { MeasurementOut } from '~/api'
 import { catalogueQuery } from '~/data/queries'
 import { integer, interval, number } from '~/lib/format'
 import type { Order } from '~/lib/sort'
+import { isPartition, partitionTitle } from '~/lib/subgroups'
 import { type Column, DataTable } from './DataTable'
 import { MetricTerm, Term } from './Term'
 
 interface Props {
   measurements: readonly MeasurementOut[]
-  subgroup?: string
   split?: string
-  families?: 'attack'
+  /** Attacks, or gaps between groups; left out: everything on everybody. */
+  only?: 'attack' | 'gaps'
   maxHeight?: number
 }
 
-/** Everything measured on one subgroup, in the catalogue's order. */
-export function MeasurementTable({
-  measurements,
-  subgroup = 'all',
-  split = 'test',
-  families,
-  maxHeight = 460,
-}: Props) {
+const BETWEEN: Column<MeasurementOut> = {
+  key: 'between',
+  title: 'Between groups of',
+  sort: (row) => row.subgroup,
+  cell: (row) => partitionTitle(row.subgroup),
+}
+
+/** What was measured on one run, in the catalogue's order. */
+export function MeasurementTable({ measurements, split = 'test', only, maxHeight = 460 }: Props) {
   const { data } = useQuery(catalogueQuery)
   const [order, setOrder] = useState<Order>()
   const metrics = useMemo(() => data?.metrics ?? [], [data])
   const rows = useMemo(() => {
     const place = new Map(metrics.map((metric, i) => [metric.name, i]))
     return measurements
-      .filter((one) => one.subgroup === subgroup && one.split === split)
-      .filter((one) => !families || metrics.find((metric) => metric.name === one.metric)?.kind === families)
+      .filter(
+        (one) =>
+          one.split === split && (only === 'gaps' ? isPartition(one.subgroup) : one.subgroup === 'all'),
+      )
+      .filter(
+        (one) => only !== 'attack' || metrics.find((metric) => metric.name === one.metric)?.kind === 'attack',
+      )
       .sort((a, b) => (place.get(a.metric) ?? 999) - (place.get(b.metric) ?? 999))
-  }, [measurements, subgroup, split, families, metrics])
+  }, [measurements, split, only, metrics])
   const columns = useMemo<Column<MeasurementOut>[]>(() => {
     const info = (name: string) => metrics.find((metric) => metric.name === name)
     return [
@@ -47,6 +54,7 @@ export function MeasurementTable({
           </>
         ),
       },
+      ...(only === 'gaps' ? [BETWEEN] : []),
       {
         key: 'value',
         title: 'Value',
@@ -62,7 +70,7 @@ export function MeasurementTable({
       },
       { key: 'n', title: 'n', numeric: true, sort: (row) => row.n, cell: (row) => integer(row.n) },
     ]
-  }, [metrics])
+  }, [metrics, only])
   return (
     <DataTable
       label="Measurements"

@@ -13,7 +13,6 @@ export function chooseAxes(view: TradeoffView, metrics: readonly MetricInfo[]) {
   return {
     x: view.x ?? first(PREFERRED_X, metrics),
     y: view.y ?? first(PREFERRED_Y, metrics),
-    subgroup: view.subgroup ?? 'all',
     split: view.split ?? ('test' as const),
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { JobDetail } from '~/api'
 import { catalogue, job, metrics, run } from '~/test/fixtures'
 import { chooseAxes } from './axes'
 import { toCsv } from './csv'
@@ -8,6 +9,7 @@ import { metricMenu } from './metrics'
 import { doingNow, percent } from './progress'
 import { filterRuns, sweptParams } from './runs'
 import { sortRows } from './sort'
+import { subgroupMenu } from './subgroups'
 
 describe('numbers', () => {
   it.each([
@@ -114,7 +116,7 @@ describe('health', () => {
 
 describe('axes', () => {
   it('are privacy against fairness unless the address says otherwise', () => {
-    expect(chooseAxes({}, metrics)).toEqual({ x: 'epsilon', y: 'loss_gap', subgroup: 'all', split: 'test' })
+    expect(chooseAxes({}, metrics)).toEqual({ x: 'epsilon', y: 'loss_gap', split: 'test' })
     expect(chooseAxes({ y: 'loss' }, metrics).y).toBe('loss')
   })
   it('are grouped by kind, and keep an unknown choice in view', () => {
@@ -128,5 +130,33 @@ describe('axes', () => {
       items: [{ value: 'gone', label: 'gone' }],
     })
     expect(metricMenu(metrics, 'loss', true).map((group) => group.group)).toEqual(['Utility'])
+  })
+})
+
+describe('the subgroup menu', () => {
+  const study = {
+    ...job(),
+    spec: { dataset: { name: 'adult', subgroups: ['sex', ['sex', 'race']] } },
+    subgroups: ['all', 'sex', 'sex=Female', 'sex & race', 'sex=Female & race=Black'],
+  } as unknown as JobDetail
+  const gap = metrics.find((metric) => metric.name === 'loss_gap')
+  const loss = metrics.find((metric) => metric.name === 'loss')
+
+  it('offers partitions to a gap, and groups to the rest', () => {
+    const between = subgroupMenu(gap, undefined, [study])
+    expect(between.options.map((option) => option.label)).toEqual(['groups of sex', 'groups of sex × race'])
+    expect(between.chosen).toBe('sex')
+    expect(subgroupMenu(loss, undefined, [study]).options.map((option) => option.value)).toEqual([
+      'all',
+      'sex=Female',
+      'sex=Female & race=Black',
+    ])
+  })
+
+  it('keeps a choice only where it fits', () => {
+    expect(subgroupMenu(gap, 'sex & race', [study]).chosen).toBe('sex & race')
+    expect(subgroupMenu(gap, 'sex=Female', [study]).chosen).toBe('sex')
+    expect(subgroupMenu(loss, 'sex & race', [study]).chosen).toBe('all')
+    expect(subgroupMenu(gap, undefined, []).chosen).toBeUndefined()
   })
 })

@@ -1,20 +1,20 @@
 import { MultiSelect, Switch } from '@mantine/core'
 import { MetricMenu, SplitMenu, SubgroupMenu } from '~/charts/AxisMenus'
 import { Term } from '~/components/Term'
+import type { SubgroupMenuData } from '~/lib/subgroups'
 import type { ExploreView, TradeoffView } from '~/lib/views'
 
 interface Props {
-  view: ExploreView
-  axes: { x: string; y: string; subgroup: string; split: string }
+  axes: { x: string; y: string; split: string }
+  menu: SubgroupMenuData
   jobs: string[]
   options: { value: string; label: string }[]
-  subgroups: string[]
   frontier: boolean
   onChange: (part: ExploreView) => void
 }
 
 /** What is drawn: studies, axes, subgroup, split, frontier. */
-export function ExploreControls({ axes, jobs, options, subgroups, frontier, onChange }: Props) {
+export function ExploreControls({ axes, menu, jobs, options, frontier, onChange }: Props) {
   return (
     <>
       <MultiSelect
@@ -30,11 +30,7 @@ export function ExploreControls({ axes, jobs, options, subgroups, frontier, onCh
       />
       <MetricMenu label="Up" value={axes.y} onChange={(y) => onChange({ y })} />
       <MetricMenu label="Across" value={axes.x} onChange={(x) => onChange({ x })} />
-      <SubgroupMenu
-        value={axes.subgroup}
-        subgroups={subgroups}
-        onChange={(subgroup) => onChange({ subgroup: subgroup === 'all' ? undefined : subgroup })}
-      />
+      <SubgroupMenu menu={menu} onChange={(subgroup) => onChange({ subgroup })} />
       <SplitMenu
         value={axes.split}
         onChange={(split) => onChange({ split: split as TradeoffView['split'] })}

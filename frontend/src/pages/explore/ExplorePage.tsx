@@ -1,7 +1,6 @@
 import { Button } from '@mantine/core'
 import { useQueries } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { useMemo } from 'react'
 import { FigureCard } from '~/charts/FigureCard'
 import { useAxes } from '~/charts/useAxes'
 import { Empty } from '~/components/Empty'
@@ -19,14 +18,11 @@ const route = getRouteApi('/explore')
 export function ExplorePage() {
   const view = route.useSearch()
   const navigate = route.useNavigate()
-  const axes = useAxes(view)
   const { jobs, options, empty } = useExploreJobs(view.jobs)
   const details = useQueries({ queries: jobs.map((id) => jobQuery(id)) })
-  const subgroups = useMemo(
-    () => [...new Set(details.flatMap(({ data }) => data?.subgroups ?? []))],
-    [details],
-  )
-  const growing = details.some(({ data }) => data && isLive(data.status))
+  const known = details.flatMap(({ data }) => (data ? [data] : []))
+  const { axes, menu, request } = useAxes(view, known)
+  const growing = known.some((job) => isLive(job.status))
   const set = (part: ExploreView) =>
     navigate({ search: (old) => ({ ...old, ...part }), replace: false, resetScroll: false })
   const frontier = view.frontier ?? true
@@ -56,18 +52,17 @@ export function ExplorePage() {
         <FigureCard
           name="tradeoff"
           label="Trade-off"
-          request={{ job_id: jobs, ...axes, frontier }}
+          request={{ job_id: jobs, ...request, frontier }}
           growing={growing}
           height={520}
           table="beside"
           onSelectRun={(id) => navigate({ to: '/runs/$id', params: { id } })}
           controls={
             <ExploreControls
-              view={view}
               axes={axes}
               jobs={jobs}
               options={options}
-              subgroups={subgroups}
+              menu={menu}
               frontier={frontier}
               onChange={set}
             />

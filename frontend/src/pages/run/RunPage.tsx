@@ -54,6 +54,9 @@ export function RunPage() {
           <Panel title="Everybody, test split">
             <MeasurementTable measurements={run.measurements} />
           </Panel>
+          <Panel title="Gaps between groups">
+            <MeasurementTable measurements={run.measurements} only="gaps" />
+          </Panel>
           <RunSubgroups run={run} />
           <RunRocSection run={run} />
         </Stack>

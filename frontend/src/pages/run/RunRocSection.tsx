@@ -16,7 +16,7 @@ export function RunRocSection({ run }: { run: RunDetail }) {
           <Term name="membership_inference">Membership inference</Term> on this model; chance gives an AUC of
           0.5, and a <Term name="tpr_at_fpr">TPR at 0.1 % FPR</Term> of 0.001.
         </Text>
-        <MeasurementTable measurements={run.measurements} families="attack" />
+        <MeasurementTable measurements={run.measurements} only="attack" />
       </Panel>
     </>
   )

@@ -8,9 +8,9 @@ import { type Column, DataTable } from '~/components/DataTable'
 import { Panel } from '~/components/Panel'
 import { Term } from '~/components/Term'
 import { catalogueQuery } from '~/data/queries'
-import { integer, interval, number, subgroupTitle } from '~/lib/format'
+import { integer, interval, number } from '~/lib/format'
 import type { Order } from '~/lib/sort'
-import { isSmall } from '~/lib/subgroups'
+import { anySubgroupTitle, isSmall } from '~/lib/subgroups'
 
 const route = getRouteApi('/runs/$id')
 
@@ -19,10 +19,10 @@ const COLUMNS: Column<MeasurementOut>[] = [
     key: 'subgroup',
     title: <Term name="subgroup">Subgroup</Term>,
     label: 'subgroup',
-    sort: (row) => subgroupTitle(row.subgroup),
+    sort: (row) => anySubgroupTitle(row.subgroup),
     cell: (row) => (
       <>
-        {subgroupTitle(row.subgroup)}
+        {anySubgroupTitle(row.subgroup)}
         {isSmall(row.n) && <Term name="small_group"> *</Term>}
       </>
     ),

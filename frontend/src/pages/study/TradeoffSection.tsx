@@ -12,14 +12,14 @@ const route = getRouteApi('/studies/$id')
 export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelectRun: (id: string) => void }) {
   const view = route.useSearch()
   const navigate = route.useNavigate()
-  const axes = useAxes(view)
+  const { axes, menu, request } = useAxes(view, [job])
   const set = (part: TradeoffView) =>
     navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
   return (
     <FigureCard
       name="tradeoff"
       label="Trade-off"
-      request={{ job_id: [job.id], ...axes }}
+      request={{ job_id: [job.id], ...request }}
       growing={isLive(job.status)}
       height={440}
       onSelectRun={onSelectRun}
@@ -27,11 +27,7 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
         <>
           <MetricMenu label="Up" value={axes.y} onChange={(y) => set({ y })} />
           <MetricMenu label="Across" value={axes.x} onChange={(x) => set({ x })} />
-          <SubgroupMenu
-            value={axes.subgroup}
-            subgroups={job.subgroups ?? []}
-            onChange={(subgroup) => set({ subgroup: subgroup === 'all' ? undefined : subgroup })}
-          />
+          <SubgroupMenu menu={menu} onChange={(subgroup) => set({ subgroup })} />
           <SplitMenu
             value={axes.split}
             onChange={(split) => set({ split: split as TradeoffView['split'] })}
