@@ -1,4 +1,4 @@
-"""What one application holds: settings, database, queue, event hub. Made lazily, so that nothing is touched on import."""
+"""What one application holds: settings, database, queue, event hub. All made at first use, nothing on import."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Writes the OpenAPI document that the page's client is generated from.
 
-    python -m backend.api.export            writes frontend/openapi.json
-    python -m backend.api.export --check    fails if it differs from what is there
-    python -m backend.api.export -          prints it
+python -m backend.api.export            writes frontend/openapi.json
+python -m backend.api.export --check    fails if it differs from what is there
+python -m backend.api.export -          prints it
 """
 
 from __future__ import annotations

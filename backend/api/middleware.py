@@ -79,7 +79,7 @@ class LastResort:
 
         try:
             await self.app(scope, receive, send_watched)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             problem = problems.unexpected(error, scope.get("path"))
             if started:
                 raise
@@ -154,7 +154,8 @@ class Bodies:
             return
         if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
             problem = Problem(field="", expected="an address without NUL characters", fix="Remove %00.")
-            await _refuse(InvalidRequest("The address holds a NUL character.", problems=[problem]), scope, receive, send)
+            nul = InvalidRequest("The address holds a NUL character.", problems=[problem])
+            await _refuse(nul, scope, receive, send)
             return
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)

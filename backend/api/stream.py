@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -69,8 +70,8 @@ class EventHub:
             while not self._closed:
                 news.clear()
                 # Whether it has ended is asked first: what came before the end is then surely fetched.
-                ended = await self._in_thread(lambda: self._ended(job_id))
-                while events := await self._in_thread(lambda: self._fetch(job_id, after)):
+                ended = await self._in_thread(partial(self._ended, job_id))
+                while events := await self._in_thread(partial(self._fetch, job_id, after)):
                     for event in events:
                         after = event.id
                         yield format_event(event)
@@ -101,7 +102,7 @@ class EventHub:
         while self._watched and not self._closed:
             watched = list(self._watched)
             try:
-                latest = await self._in_thread(lambda: self._latest(watched))
+                latest = await self._in_thread(partial(self._latest, watched))
             except EquipoiseError as error:
                 log.warning("events could not be looked up", reason=error.detail)
             else:

@@ -159,3 +159,62 @@ def series_of_jobs(session: Session, job_ids: Sequence[str]) -> list[SeriesRow]:
     )
     query = select(SeriesRow).where(SeriesRow.id.in_(used))
     return list(session.scalars(query.order_by(SeriesRow.metric, SeriesRow.subgroup)))
+
+
+# --- what charts are drawn from: whole columns, never row by row ------------------------------------------------------
+
+
+def _run_ids(job_ids: Sequence[str]) -> Any:
+    return select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))
+
+
+def run_table(session: Session, job_ids: Sequence[str]) -> list[tuple[int, str, int, str, bool, int]]:
+    """(row id, key, seed, status, degenerate, setting) of the runs of these jobs that have a result, each run once."""
+    query = (
+        select(RunRow.id, RunRow.key, RunRow.seed, RunRow.status, RunRow.degenerate, RunRow.setting_id)
+        .where(RunRow.id.in_(_run_ids(job_ids)), RunRow.status.in_(("succeeded", "diverged")))
+        .order_by(RunRow.setting_id, RunRow.seed, RunRow.id)
+    )
+    return [(r[0], r[1], r[2], r[3], r[4], r[5]) for r in session.execute(query)]
+
+
+def settings_of_jobs(session: Session, job_ids: Sequence[str]) -> list[SettingRow]:
+    """Settings of the runs of these jobs, each once."""
+    used = select(RunRow.setting_id).where(RunRow.id.in_(_run_ids(job_ids)))
+    return list(session.scalars(select(SettingRow).where(SettingRow.id.in_(used)).order_by(SettingRow.id)))
+
+
+def values(
+    session: Session, job_ids: Sequence[str], metric: str, subgroup: str, split: str
+) -> list[tuple[int, float | None, int | None]]:
+    """(run row id, value, n) of one series over the runs of these jobs."""
+    query = (
+        select(MeasurementRow.run_id, MeasurementRow.value, MeasurementRow.n)
+        .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
+        .where(
+            SeriesRow.metric == metric,
+            SeriesRow.subgroup == subgroup,
+            SeriesRow.split == split,
+            MeasurementRow.run_id.in_(_run_ids(job_ids)),
+        )
+    )
+    return [(r[0], r[1], r[2]) for r in session.execute(query)]
+
+
+def values_by_subgroup(
+    session: Session, run_ids: Sequence[int], metric: str, split: str
+) -> list[tuple[str, int, float | None, int | None, float | None, float | None]]:
+    """(subgroup, run row id, value, n, low, high) of one metric over these runs."""
+    query = (
+        select(
+            SeriesRow.subgroup,
+            MeasurementRow.run_id,
+            MeasurementRow.value,
+            MeasurementRow.n,
+            MeasurementRow.low,
+            MeasurementRow.high,
+        )
+        .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
+        .where(SeriesRow.metric == metric, SeriesRow.split == split, MeasurementRow.run_id.in_(run_ids))
+    )
+    return [(r[0], r[1], r[2], r[3], r[4], r[5]) for r in session.execute(query)]

@@ -298,11 +298,33 @@ def history(session: Session, run_id: int) -> list[Series]:
     return [Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values) for r in rows]
 
 
-def rocs(session: Session, run_ids: Sequence[int], *, attack: str | None = None) -> list[tuple[int, Roc]]:
+def histories(session: Session, run_ids: Sequence[int], name: str) -> list[tuple[int, Series]]:
+    """One quantity along the training of these runs, each with the run's row id."""
+    rows = session.scalars(select(HistoryRow).where(HistoryRow.run_id.in_(run_ids), HistoryRow.name == name))
+    return [(r.run_id, Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values)) for r in rows]
+
+
+def history_names(session: Session, run_ids: Sequence[int]) -> list[str]:
+    """Quantities that any of these runs has a history of."""
+    query = select(HistoryRow.name).where(HistoryRow.run_id.in_(run_ids)).distinct().order_by(HistoryRow.name)
+    return list(session.scalars(query))
+
+
+def roc_attacks(session: Session, run_ids: Sequence[int]) -> list[str]:
+    """Attacks of which any of these runs has a ROC curve."""
+    query = select(RocRow.attack).where(RocRow.run_id.in_(run_ids)).distinct().order_by(RocRow.attack)
+    return list(session.scalars(query))
+
+
+def rocs(
+    session: Session, run_ids: Sequence[int], *, attack: str | None = None, subgroup: str | None = None
+) -> list[tuple[int, Roc]]:
     """ROC curves of these runs, each with the run's row id."""
     query = select(RocRow).where(RocRow.run_id.in_(run_ids))
     if attack:
         query = query.where(RocRow.attack == attack)
+    if subgroup:
+        query = query.where(RocRow.subgroup == subgroup)
     return [
         (
             r.run_id,

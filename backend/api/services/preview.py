@@ -274,9 +274,7 @@ def _warnings(spec: JobSpec, noises: list[PreviewNoise], catalogue: Catalogue, s
     plugin = catalogue.find("dataset", spec.dataset.name)
     if plugin and plugin.dataset and not plugin.dataset.available:
         words.append(f"The worker lacks the data: {plugin.dataset.unavailable_because or 'see its page'}")
-    private = [catalogue.find("method", choice.name) for choice in spec.methods]
-    if any(p and p.method and p.method.private for p in private) and all(
-        p and p.method and p.method.private for p in private
-    ):
-        words.append("No non-private method is in the study: without a baseline the cost of privacy cannot be read off.")
+    methods = [catalogue.find("method", choice.name) for choice in spec.methods]
+    if all(p and p.method and p.method.private for p in methods):
+        words.append("Every method is private: without a non-private one the cost of privacy cannot be read off.")
     return words

@@ -108,8 +108,8 @@ def worker_list(session: Session, settings: Settings) -> list[Worker]:
     rows = [row for row in workers.all_workers(session) if row.heartbeat_at >= since]
     query = select(JobRow.worker_id, JobRow.id).where(JobRow.status == "running").order_by(JobRow.started_at)
     busy: dict[str, list[str]] = {}
-    for worker_id, job_id in session.execute(query):
-        busy.setdefault(worker_id, []).append(job_id)
+    for worker_id, job_id in session.execute(query.where(JobRow.worker_id.is_not(None))):
+        busy.setdefault(str(worker_id), []).append(job_id)
     rows.sort(key=lambda row: row.id not in online)
     return [_worker(row, row.id in online, busy.get(row.id, [])) for row in rows]
 

@@ -1,0 +1,307 @@
+"""From the store to curves and frontier: loads columns, settles what was left open, hands over to the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from backend.analysis import choice as choosing
+from backend.analysis import findings
+from backend.analysis.curves import Axis, build_curves, build_points, mark_frontier, point_labels
+from backend.analysis.labels import EPSILON, Words, is_family
+from backend.analysis.table import Column, RunTable, SettingInfo
+from backend.contracts.catalogue import Catalogue, MetricInfo
+from backend.contracts.public import Curves, Frontier, FrontierPoint
+from backend.contracts.results import ALL, Problem, Split
+from backend.contracts.runs import canonical_hash
+from backend.contracts.validation import unknown_name
+from backend.errors import CatalogueMissing, InvalidRequest
+from backend.store import jobs, measurements, workers
+from backend.store.tables import SettingRow
+
+AUTO, EVERY = "auto", "all"
+LOSS = "loss"
+
+
+class Request(BaseModel):
+    """What is to be drawn of which jobs."""
+
+    job_id: list[str]
+    x: str = EPSILON
+    y: str = "loss_gap"
+    subgroup: str | None = None
+    x_subgroup: str | None = None
+    split: Split = "test"
+    choose: str = AUTO
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A chart's data: the runs that are drawn, both axes, and what was decided on the way."""
+
+    table: RunTable
+    x: Axis
+    y: Axis
+    words: Words
+    choice: choosing.Choice | None
+    chosen_by: MetricInfo | None
+    loss: Column | None
+    left_out: int
+
+
+def words_of(session: Session) -> Words:
+    """Titles from the newest catalogue, if any."""
+    return Words.of(catalogue_of(session))
+
+
+def catalogue_of(session: Session) -> Catalogue | None:
+    """The newest catalogue, None where no worker has ever started."""
+    try:
+        return workers.catalogue(session)
+    except CatalogueMissing:
+        return None
+
+
+def attack_titles(session: Session) -> dict[str, str]:
+    """Attacks of the newest catalogue."""
+    catalogue = catalogue_of(session)
+    return {} if catalogue is None else {p.name: p.title for p in catalogue.plugins if p.kind == "attack"}
+
+
+def labels_of(table: RunTable, words: Words) -> dict[int, str]:
+    """A name for every setting that tells it from the others of its method."""
+    return point_labels(table, [setting for setting, _ in table.blocks()], words)
+
+
+def load_table(session: Session, job_ids: Sequence[str]) -> RunTable:
+    """Runs of these jobs. Raises `NotFound` for a job that does not exist."""
+    for job_id in job_ids:
+        jobs.get(session, job_id)
+    infos = [setting_info(row) for row in measurements.settings_of_jobs(session, job_ids)]
+    return RunTable.of(measurements.run_table(session, job_ids), infos)
+
+
+def setting_info(row: SettingRow) -> SettingInfo:
+    """What the analysis needs of a setting."""
+    config = row.config
+    context = {
+        "dataset": config["dataset"]["name"],
+        "dataset_params": config["dataset"]["params"],
+        "data_hash": config.get("data_hash"),
+        "model": config["model"]["name"],
+        "model_params": config["model"]["params"],
+    }
+    method = {**config["method"], "params": {k: v for k, v in config["method"]["params"].items() if k != EPSILON}}
+    return SettingInfo(
+        id=row.id,
+        method=row.method,
+        epsilon=row.epsilon,
+        params=row.params,
+        dataset=row.dataset,
+        model=row.model,
+        context=canonical_hash(context)[:16],
+        rest=canonical_hash({**config, "method": method})[:16],
+        version=str(config.get("engine_version", "")),
+    )
+
+
+def load(session: Session, request: Request) -> Loaded:
+    """Everything that a trade-off needs. Raises `InvalidRequest` for a metric that neither is known nor measured."""
+    words = words_of(session)
+    table = load_table(session, request.job_id)
+    menu = measurements.series_of_jobs(session, request.job_id) if len(table) else []
+    subgroups: dict[str, list[str]] = {}
+    for series in menu:
+        if series.split == request.split:
+            subgroups.setdefault(series.metric, []).append(series.subgroup)
+    _require_known({"x": request.x, "y": request.y}, words, {series.metric for series in menu})
+    order = _subgroup_order(session, request.job_id)
+    y_subgroup = resolve_subgroup(request.subgroup, subgroups.get(request.y, []), order)
+    x_wanted = request.x_subgroup if request.x_subgroup is not None else y_subgroup
+    x_subgroup = resolve_subgroup(x_wanted, subgroups.get(request.x, []), order, lenient=request.x_subgroup is None)
+
+    def column(metric: str, subgroup: str, split: str) -> Column:
+        if metric == EPSILON:
+            return table.epsilon()
+        return table.column(measurements.values(session, request.job_id, metric, subgroup, split))
+
+    x = Axis(words.metric(request.x), x_subgroup, column(request.x, x_subgroup, request.split))
+    y = Axis(words.metric(request.y), y_subgroup, column(request.y, y_subgroup, request.split))
+    loss = column(LOSS, ALL, request.split) if request.y != LOSS else None
+    loss = None if loss is None or loss.empty else loss
+    whole = len(table.blocks())
+    choice, by = choice_of(session, request, table, words)
+    if choice is not None:
+        mask = table.only(choice.settings)
+        table = table.take(mask)
+        x = Axis(x.metric, x.subgroup, Column(x.column.values[mask], x.column.n[mask]))
+        y = Axis(y.metric, y.subgroup, Column(y.column.values[mask], y.column.n[mask]))
+        loss = Column(loss.values[mask], loss.n[mask]) if loss is not None else None
+    return Loaded(table, x, y, words, choice, by, loss, whole - len(table.blocks()))
+
+
+def _require_known(named: dict[str, str], words: Words, measured: set[str]) -> None:
+    known = measured | set(words.metrics) | {EPSILON}
+    problems = [unknown_name(field, "metric", name, known) for field, name in named.items() if name not in known]
+    if problems:
+        first = problems[0]
+        raise InvalidRequest(
+            f"{first.field}: expected {first.expected}, got {first.got}. {first.fix}", problems=problems
+        )
+
+
+def _subgroup_order(session: Session, job_ids: Sequence[str]) -> list[str]:
+    """Attributes and intersections in the order in which the jobs ask for them."""
+    order: list[str] = []
+    for job_id in job_ids:
+        for choice in jobs.get(session, job_id).spec["dataset"].get("subgroups", []):
+            name = choice if isinstance(choice, str) else " & ".join(choice)
+            if name not in order:
+                order.append(name)
+    return order
+
+
+def resolve_subgroup(wanted: str | None, there: Sequence[str], order: Sequence[str], *, lenient: bool = False) -> str:
+    """The subgroup that is drawn.
+
+    What was asked for if it has numbers. A gap has none for everybody, and an accuracy none for "by sex": then
+    everybody, or the first attribute, is meant. A single subgroup is never replaced by another one unless `lenient`.
+    """
+    if wanted is not None and (wanted in there or not there):
+        return wanted
+    if wanted is None or wanted == ALL or is_family(wanted) or lenient:
+        if ALL in there:
+            return ALL
+        ranked = sorted(there, key=lambda name: (order.index(name) if name in order else len(order), len(name), name))
+        if ranked:
+            return ranked[0]
+    return wanted if wanted is not None else ALL
+
+
+def choice_of(
+    session: Session, request: Request, table: RunTable, words: Words
+) -> tuple[choosing.Choice | None, MetricInfo | None]:
+    """One setting per method and epsilon, if that was asked for or there are too many to draw; and by which metric."""
+    if request.choose == EVERY or not len(table):
+        return None, None
+    by = LOSS if request.choose == AUTO else request.choose
+    if request.choose == AUTO and not choosing.crowded(table):
+        return None, None
+    metric = words.metric(by)
+    column = table.column(measurements.values(session, request.job_id, by, ALL, "validation"))
+    if request.choose == AUTO:
+        return (None, None) if column.empty else (choosing.choose(table, column, higher_is_better=False), metric)
+    if metric.higher_is_better is None or column.empty:
+        reason = "has no better direction" if not column.empty else "is not measured on the validation split"
+        problem = Problem(
+            field="choose",
+            expected="`auto`, `all`, or a metric measured on the validation split that has a better direction",
+            got=f"{by}, which {reason}",
+            fix="Use `loss` or `accuracy`, for example.",
+        )
+        raise InvalidRequest(f"Settings cannot be chosen by {by!r}: it {reason}.", problems=[problem])
+    return choosing.choose(table, column, higher_is_better=metric.higher_is_better), metric
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def curves(session: Session, request: Request) -> Curves:
+    """Curves, finding and caption."""
+    loaded = load(session, request)
+    return curves_of(loaded, request)
+
+
+def curves_of(loaded: Loaded, request: Request) -> Curves:
+    """The same from loaded data."""
+    drawn = build_curves(loaded.table, loaded.x, loaded.y, loaded.words, joined=loaded.choice is not None)
+    finding = findings.tradeoff(loaded.table, drawn, loaded.x, loaded.y, loaded.loss, loaded.words)
+    return Curves(
+        x=request.x,
+        y=request.y,
+        subgroup=loaded.y.subgroup,
+        split=request.split,
+        x_subgroup=loaded.x.subgroup,
+        curves=drawn,
+        finding=finding.sentence,
+        caption=caption(loaded, request.split, [p.seeds for c in drawn for p in c.points], finding.method),
+    )
+
+
+def frontier(session: Session, request: Request, *, degenerate: bool) -> Frontier:
+    """Settings that no other beats. Raises `InvalidRequest` where a metric has no better direction."""
+    loaded = load(session, request)
+    problems = [
+        Problem(
+            field=field,
+            expected="a metric of which lower or higher is better",
+            got=axis.metric.name,
+            fix="Choose another metric, such as loss.",
+        )
+        for field, axis in (("x", loaded.x), ("y", loaded.y))
+        if axis.metric.higher_is_better is None
+    ]
+    if problems:
+        raise InvalidRequest("A frontier needs two metrics that have a better direction.", problems=problems)
+    points = build_points(loaded.table, loaded.x, loaded.y, loaded.words)
+    mark_frontier(points, loaded.x, loaded.y, degenerate=degenerate)
+    considered = [p for p in points if p.x is not None and p.y is not None and (degenerate or not p.degenerate)]
+    undefined = sum(p.x is None or p.y is None for p in points)
+    ill = sum(p.degenerate for p in points) if not degenerate else 0
+    best = sorted(
+        (p for p in points if p.on_frontier),
+        key=lambda p: ((p.x or 0.0) * (-1 if loaded.x.metric.higher_is_better else 1), p.setting_id),
+    )
+    words = [caption(loaded, request.split, [p.seeds for p in points], "")]
+    if ill:
+        words.append(f"{_count(ill, 'degenerate setting')} left out")
+    if undefined:
+        words.append(f"{_count(undefined, 'setting')} without both figures not considered")
+    return Frontier(
+        x=request.x,
+        y=request.y,
+        subgroup=loaded.y.subgroup,
+        items=[FrontierPoint.model_validate(p.model_dump()) for p in best],
+        considered=len(considered),
+        degenerate_left_out=ill,
+        caption="; ".join(words),
+    )
+
+
+def caption(loaded: Loaded, split: str, seeds: Sequence[int], extra: str) -> str:
+    """The line below a chart: data, n, seeds, interval, what was left out, how settings were chosen, the test."""
+    table, words = loaded.table, loaded.words
+    if not len(table):
+        return "No results yet"
+    datasets = sorted({words.dataset(table.infos[s].dataset) for s, _ in table.blocks()})
+    parts = [f"{', '.join(datasets)}, {split} split"]
+    n = loaded.y.column.n[loaded.y.column.n > 0]
+    if len(n):
+        smallest = "smallest subgroup n" if is_family(loaded.y.subgroup) else "n"
+        low, high = int(n.min()), int(n.max())
+        parts.append(f"{smallest} = {low:,}" if low == high else f"{smallest} = {low:,} to {high:,}")
+    with_numbers = [s for s in seeds if s > 0]
+    if with_numbers:
+        low, high = min(with_numbers), max(with_numbers)
+        counted = _count(low, "seed") if low == high else f"{low} to {high} seeds"
+        interval = ", no interval" if high == 1 else ", mean with 95 % Student t interval"
+        parts.append(counted + interval)
+    if loaded.choice is not None and loaded.chosen_by is not None:
+        tried = f"of {loaded.choice.most}" if loaded.choice.even else f"of up to {loaded.choice.most}"
+        parts.append(f"per method and ε the setting {tried} with the best validation {loaded.chosen_by.name}")
+    diverged = int(table.diverged.sum())
+    if diverged:
+        parts.append(f"{_count(diverged, 'diverged run')} left out")
+    ill = int(table.degenerate.sum())
+    if ill:
+        parts.append(f"{_count(ill, 'run')} of models that predict one class, marked ×")
+    if extra:
+        parts.append(extra)
+    return "; ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

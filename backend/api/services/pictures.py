@@ -1,0 +1,290 @@
+"""From the store to figures: which runs, at which epsilon, then over to `backend.figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from backend.analysis.intervals import mean_interval
+from backend.analysis.labels import Words, is_family, value_text
+from backend.analysis.table import Flags, RunTable
+from backend.api.services import charts
+from backend.contracts.public import Figure
+from backend.contracts.results import ALL, Problem
+from backend.contracts.spec import INTERSECTION
+from backend.contracts.validation import unknown_name
+from backend.errors import InvalidRequest
+from backend.figures.history import HistoryLine, history
+from backend.figures.roc import RocLine, average, roc
+from backend.figures.subgroups import Line, Mark, subgroups
+from backend.figures.theme import THEMES, Theme, ThemeName
+from backend.figures.tradeoff import tradeoff
+from backend.store import measurements, runs
+from backend.store.tables import RunRow
+
+#: What a history shows where nothing is asked for: the first of these that there is.
+HISTORY_ORDER = ("threshold", "validation_loss", "train_loss")
+
+
+class Request(charts.Request):
+    """What is to be drawn; see `backend.api.routers.figures` for the fields."""
+
+    job_id: list[str] = Field(default_factory=list)
+    run_id: str | None = None
+    metric: str | None = None
+    attack: str | None = None
+    series: str | None = None
+    epsilon: float | None = None
+    frontier: bool = False
+    theme: ThemeName = "light"
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Runs of one figure: one block per setting, at one epsilon; and the words for both."""
+
+    table: RunTable
+    labels: dict[int, str]
+    at: str
+    caption: str
+    words: Words
+
+    @property
+    def one_run(self) -> bool:
+        """Whether there is nothing to average."""
+        return len(self.table) == 1
+
+
+def figure(session: Session, name: str, request: Request) -> Figure:
+    """The figure of that name. Raises `InvalidRequest` where neither jobs nor a run are named."""
+    if not request.job_id and (request.run_id is None or name == "tradeoff"):
+        problem = Problem(field="job_id", expected="the id of at least one study", fix="Add job_id=... to the address.")
+        raise InvalidRequest("A figure needs to know of which study.", problems=[problem])
+    theme = THEMES[request.theme]
+    if name == "tradeoff":
+        loaded = charts.load(session, request)
+        curves = charts.curves_of(loaded, request)
+        return tradeoff(curves, loaded.words, theme, frontier=request.frontier, width=request.width)
+    selected = select_run(session, request.run_id) if request.run_id else select_jobs(session, request)
+    draw = {"subgroups": _subgroups, "roc": _roc, "history": _history}[name]
+    return draw(session, request, selected, theme)
+
+
+# --- which runs -------------------------------------------------------------------------------------------------------
+
+
+def select_run(session: Session, key: str) -> Selected:
+    """A single run."""
+    row: RunRow = runs.get(session, key)
+    words = charts.words_of(session)
+    table = RunTable.of(
+        [(row.id, row.key, row.seed, row.status, row.degenerate, row.setting_id)], [charts.setting_info(row.setting)]
+    )
+    info = table.infos[row.setting_id]
+    epsilon = f", ε = {value_text(info.epsilon)}" if info.epsilon is not None else ""
+    label = f"{words.method(info.method)}{epsilon}"
+    caption = f"{words.dataset(info.dataset)}; run {row.key}, seed {row.seed}"
+    return Selected(table, {row.setting_id: label}, "", caption, words)
+
+
+def select_jobs(session: Session, request: Request) -> Selected:
+    """Of each method the settings at one epsilon, and what is not private."""
+    words = charts.words_of(session)
+    table = charts.load_table(session, request.job_id)
+    choice, by = charts.choice_of(session, request, table, words)
+    if choice is not None:
+        table = table.take(table.only(choice.settings))
+    methods: dict[float, set[str]] = {}
+    for setting, _ in table.blocks():
+        info = table.infos[setting]
+        if info.epsilon is not None:
+            methods.setdefault(info.epsilon, set()).add(info.method)
+    epsilon = _epsilon(request.epsilon, methods)
+    at = f" at ε = {value_text(epsilon)}" if epsilon is not None else ""
+    kept = [s for s, _ in table.blocks() if table.infos[s].epsilon in (None, epsilon)]
+    table = table.take(table.only(kept))
+    # The epsilon is in the title: the labels need not repeat it.
+    labels = {
+        setting: label.replace(f", ε = {value_text(epsilon)}", "", 1) if epsilon is not None else label
+        for setting, label in charts.labels_of(table, words).items()
+    }
+    datasets = sorted({words.dataset(table.infos[s].dataset) for s in kept})
+    parts = [", ".join(datasets)] if datasets else []
+    seeds = {block.stop - block.start for _, block in table.blocks()}
+    if seeds:
+        low, high = min(seeds), max(seeds)
+        counted = f"{low} to {high} seeds" if low != high else f"{low} seed{'' if low == 1 else 's'}"
+        parts.append(counted)
+    if choice is not None and by is not None:
+        parts.append(f"per method and ε the setting with the best validation {by.name}")
+    return Selected(table, labels, at, "; ".join(parts) or "No results yet", words)
+
+
+def _epsilon(wanted: float | None, methods: dict[float, set[str]]) -> float | None:
+    """The asked one, or of those that most methods have the one nearest to 1."""
+    if wanted is None:
+        return min(methods, key=lambda e: (-len(methods[e]), abs(np.log(e)), e), default=None)
+    if wanted in methods or not methods:
+        return wanted
+    listed = ", ".join(value_text(e) for e in sorted(methods))
+    problem = Problem(field="epsilon", expected=f"one of: {listed}", got=value_text(wanted), fix="Use one of these.")
+    raise InvalidRequest(f"Nothing was measured at ε = {value_text(wanted)}.", problems=[problem])
+
+
+# --- subgroups --------------------------------------------------------------------------------------------------------
+
+
+def _subgroups(session: Session, request: Request, selected: Selected, theme: Theme) -> Figure:
+    table, words = selected.table, selected.words
+    metric = words.metric(request.metric or charts.LOSS)
+    rows = measurements.values_by_subgroup(session, table.ids.tolist(), metric.name, request.split)
+    if request.metric and not rows and metric.name not in words.metrics:
+        raise _unknown("metric", "metric", request.metric, words.metrics)
+    family = request.subgroup if request.subgroup and is_family(request.subgroup) else None
+    by_subgroup: dict[str, dict[int, tuple[float | None, int | None, float | None, float | None]]] = {}
+    for subgroup, run_id, value, n, low, high in rows:
+        if (subgroup == ALL or not is_family(subgroup)) and _in_family(subgroup, family):
+            by_subgroup.setdefault(subgroup, {})[run_id] = (value, n, low, high)
+    lines = []
+    for setting, block in _blocks(table):
+        ids, keys = table.ids[block].tolist(), list(table.keys[block])
+        marks = {
+            subgroup: mark
+            for subgroup, values in by_subgroup.items()
+            if (mark := _mark(subgroup, [values.get(i) for i in ids], keys)) is not None
+        }
+        info = table.infos[setting]
+        lines.append(
+            Line(info.method, selected.labels[setting], not info.private, _mostly(table.degenerate[block]), marks)
+        )
+    over = "95 % intervals over rows" if selected.one_run else "mean with 95 % Student t interval over seeds"
+    caption = f"{selected.caption}; {request.split} split; {over}; fewer than 20 rows hollow"
+    if metric.name == "loss" or metric.kind == "fairness":
+        caption += "; a model that has learnt nothing treats all alike"
+    return subgroups(lines, metric, words, theme, at=selected.at, caption=caption, width=request.width)
+
+
+def _in_family(subgroup: str, family: str | None) -> bool:
+    if family is None or subgroup == ALL:
+        return True
+    return {part.partition("=")[0] for part in subgroup.split(INTERSECTION)} == set(family.split(INTERSECTION))
+
+
+def _mark(
+    subgroup: str, values: Sequence[tuple[float | None, int | None, float | None, float | None] | None], keys: list[str]
+) -> Mark | None:
+    known = [(v, key) for v, key in zip(values, keys, strict=True) if v is not None and v[0] is not None]
+    if not known:
+        return None
+    counts = [v[1] for v, _ in known if v[1] is not None]
+    n = min(counts) if counts else None
+    run_ids = [key for _, key in known]
+    if len(known) == 1:
+        (value, _, low, high), _ = known[0]
+        return Mark(subgroup, float(value or 0.0), low, high, n, 1, run_ids)
+    mean, low, high = mean_interval(np.array([v[0] for v, _ in known], dtype=np.float64))
+    return Mark(subgroup, mean, low, high, n, len(known), run_ids)
+
+
+# --- ROC --------------------------------------------------------------------------------------------------------------
+
+
+def _roc(session: Session, request: Request, selected: Selected, theme: Theme) -> Figure:
+    table = selected.table
+    ids = table.ids.tolist()
+    there = runs.roc_attacks(session, ids)
+    titles = charts.attack_titles(session)
+    if request.attack is not None and request.attack not in there and request.attack not in titles:
+        raise _unknown("attack", "attack", request.attack, {*there, *titles})
+    attack = request.attack or (there[0] if there else "")
+    title = titles.get(attack, attack.replace("_", " ").capitalize()) or "Membership inference"
+    lines: list[RocLine] = []
+    if selected.one_run:
+        lines = _roc_of_run(session, request, selected, attack)
+        who = "all rows in colour, subgroups thin"
+    else:
+        who = f"{selected.words.subgroup(request.subgroup or ALL)}, mean true positive rate over seeds"
+        found = dict(runs.rocs(session, ids, attack=attack, subgroup=request.subgroup or ALL))
+        for setting, block in _blocks(table):
+            own = [(i, k) for i, k in zip(table.ids[block].tolist(), table.keys[block], strict=True) if i in found]
+            if not own:
+                continue
+            curves = [found[i] for i, _ in own]
+            arrays = [(np.asarray(c.fpr, dtype=np.float64), np.asarray(c.tpr, dtype=np.float64)) for c in curves]
+            non_members = min(c.non_members for c in curves)
+            fpr, tpr = arrays[0] if len(arrays) == 1 else average(arrays, non_members)
+            members = min(c.members for c in curves)
+            label, method = selected.labels[setting], table.infos[setting].method
+            lines.append(RocLine(label, method, fpr, tpr, members, non_members, len(own), [k for _, k in own]))
+    return roc(lines, title, theme, at=selected.at, caption=f"{selected.caption}; {who}", width=request.width)
+
+
+def _roc_of_run(session: Session, request: Request, selected: Selected, attack: str) -> list[RocLine]:
+    """Everybody (or the asked subgroup) in the method's colour, the others quietly behind."""
+    setting = int(selected.table.settings[0])
+    info, words = selected.table.infos[setting], selected.words
+    loud = request.subgroup or ALL
+    return [
+        RocLine(
+            label=selected.labels[setting] if curve.subgroup == ALL else words.subgroup(curve.subgroup),
+            method=info.method,
+            fpr=np.asarray(curve.fpr, dtype=np.float64),
+            tpr=np.asarray(curve.tpr, dtype=np.float64),
+            members=curve.members,
+            non_members=curve.non_members,
+            seeds=1,
+            run_ids=list(selected.table.keys),
+            quiet=curve.subgroup != loud,
+        )
+        for _, curve in runs.rocs(session, selected.table.ids.tolist(), attack=attack)
+    ]
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def _history(session: Session, request: Request, selected: Selected, theme: Theme) -> Figure:
+    table = selected.table
+    ids = table.ids.tolist()
+    there = runs.history_names(session, ids)
+    if request.series is not None and there and request.series not in there:
+        raise _unknown("series", "quantity of these runs", request.series, there)
+    ranked = [name for name in HISTORY_ORDER if name in there] + there
+    series = request.series or (ranked[0] if ranked else HISTORY_ORDER[-1])
+    found = dict(runs.histories(session, ids, series))
+    unit = next((entry.unit for entry in found.values()), "")
+    lines = []
+    for setting, block in _blocks(table):
+        own = [(i, k) for i, k in zip(table.ids[block].tolist(), table.keys[block], strict=True) if i in found]
+        arrays = [
+            (
+                np.asarray(found[i].steps, dtype=np.float64),
+                np.array([np.nan if v is None else v for v in found[i].values], dtype=np.float64),
+            )
+            for i, _ in own
+        ]
+        lines.append(HistoryLine(selected.labels[setting], table.infos[setting].method, arrays, [k for _, k in own]))
+    caption = selected.caption if selected.one_run else f"{selected.caption}; mean with 95 % Student t interval"
+    return history(lines, series, unit, theme, at=selected.at, caption=caption, width=request.width)
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+
+def _blocks(table: RunTable) -> list[tuple[int, slice]]:
+    """Settings in the order in which they are drawn: what is not private first."""
+    return sorted(table.blocks(), key=lambda b: (table.infos[b[0]].private, table.infos[b[0]].method, b[0]))
+
+
+def _mostly(flags: Flags) -> bool:
+    return bool(2 * flags.sum() >= len(flags) and flags.any())
+
+
+def _unknown(field: str, kind: str, name: str, known: Iterable[str]) -> InvalidRequest:
+    problem = unknown_name(field, kind, name, known)
+    return InvalidRequest(f"{field}: expected {problem.expected}, got {problem.got}. {problem.fix}", problems=[problem])

@@ -1,0 +1,232 @@
+"""One metric of every subgroup, worst first: who pays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.analysis.labels import Words, lower_first
+from backend.contracts.catalogue import MetricInfo
+from backend.contracts.public import Figure, TableColumn
+from backend.contracts.results import ALL
+from backend.figures import parts
+from backend.figures.parts import Cell, Json
+from backend.figures.theme import Theme, look
+
+#: Rows of a plot beyond which it gets taller, and their height in pixels.
+ROW_HEIGHT = 30
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One metric of one subgroup under one setting."""
+
+    subgroup: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int | None
+    seeds: int
+    run_ids: list[str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One setting, with its marks by subgroup."""
+
+    method: str
+    label: str
+    baseline: bool
+    degenerate: bool
+    marks: Mapping[str, Mark]
+
+
+def subgroups(
+    lines: Sequence[Line], metric: MetricInfo, words: Words, theme: Theme, *, at: str, caption: str, width: int | None
+) -> Figure:
+    """Subgroups as rows, ordered by value with the worst on top; one symbol per setting."""
+    title = f"{metric.title} of each subgroup{at}"
+    lines = [line for line in lines if line.marks]
+    if not lines:
+        reason = f"{metric.title} is not measured for subgroups of these runs. Choose another metric or split."
+        return parts.empty("subgroups", title, reason, theme, caption)
+    names = _ordered(lines, metric)
+    place = {name: len(names) - 1 - i for i, name in enumerate(names)}
+    narrow = width is not None and width < parts.NARROW
+    sizes = {name: next((m.n for line in lines if (m := line.marks.get(name))), None) for name in names}
+    height = max(280, 110 + ROW_HEIGHT * len(names))
+    layout = parts.layout(theme, revision=f"subgroups|{metric.name}", right=20, height=height)
+    better = words.axis(metric, ALL)
+    layout["xaxis"] = parts.metric_axis(theme, metric, better)
+    layout["yaxis"] = parts.axis(
+        theme,
+        "",
+        tickmode="array",
+        tickvals=[place[name] for name in names],
+        ticktext=[_row_label(name, sizes[name], words, narrow) for name in names],
+        range=[-0.7, len(names) - 0.3],
+        ticks="",
+        showline=False,
+        fixedrange=True,
+    )
+    if ALL in place:
+        layout["shapes"].append(
+            {
+                "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y",
+                "y0": place[ALL] - 0.45, "y1": place[ALL] + 0.45,
+                "fillcolor": theme.shade, "line": {"width": 0}, "layer": "below",
+            }
+        )  # fmt: skip
+    data = [_trace(line, i, len(lines), place, metric, words, theme) for i, line in enumerate(lines)]
+    _key(lines, layout, theme, narrow)
+    columns, rows = _table(lines, names, metric, words)
+    return parts.figure("subgroups", finding(lines, metric, words, at), caption, data, layout, columns, rows)
+
+
+def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
+    """Worst first, by the mean over the settings; where neither direction is better, largest first."""
+    values: dict[str, list[float]] = {}
+    for line in lines:
+        for name, mark in line.marks.items():
+            values.setdefault(name, []).append(mark.value)
+    sign = 1 if metric.higher_is_better else -1
+    return sorted(values, key=lambda name: (sign * sum(values[name]) / len(values[name]), name))
+
+
+def _row_label(name: str, n: int | None, words: Words, narrow: bool) -> str:
+    text = "Everybody" if name == ALL else words.subgroup(name)
+    text = f"{text} (n = {n:,})" if n is not None else text
+    return parts.wrapped(text, 18 if narrow else 40)
+
+
+def _offset(index: int, count: int) -> float:
+    return 0.0 if count < 2 else 0.5 * ((count - 1) / 2 - index) / (count - 1)
+
+
+def _trace(
+    line: Line, index: int, count: int, place: Mapping[str, int], metric: MetricInfo, words: Words, theme: Theme
+) -> Json:
+    shades = theme.of(line.method)
+    marks = [line.marks[name] for name in place if name in line.marks]
+    symbol = look(line.method).symbol
+
+    def shape(mark: Mark) -> str:
+        if line.degenerate:
+            return "x-open"
+        return f"{symbol}-open" if mark.n is not None and mark.n < parts.SMALL_N else symbol
+
+    def text(mark: Mark) -> str:
+        who = "Everybody" if mark.subgroup == ALL else words.subgroup(mark.subgroup)
+        count = f"n = {mark.n:,}, " if mark.n is not None else ""
+        small = "few rows: read with care" if mark.n is not None and mark.n < parts.SMALL_N else ""
+        return parts.hover(
+            f"{who}, {line.label}",
+            [
+                f"{metric.title}: {parts.interval(mark.value, mark.low, mark.high)}",
+                f"{count}{mark.seeds} {'seed' if mark.seeds == 1 else 'seeds'}",
+                small,
+            ],
+        )
+
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": parts.safe(line.label),
+        "x": [m.value for m in marks],
+        "y": [place[m.subgroup] + _offset(index, count) for m in marks],
+        "customdata": [m.run_ids for m in marks],
+        "hovertext": [text(m) for m in marks],
+        "hoverinfo": "text",
+        "marker": {
+            "symbol": [shape(m) for m in marks],
+            "size": 9,
+            "color": shades.stroke,
+            "line": {"color": shades.stroke, "width": 1.5},
+        },
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [m.high - m.value if m.high is not None else 0.0 for m in marks],
+            "arrayminus": [m.value - m.low if m.low is not None else 0.0 for m in marks],
+            "color": shades.stroke,
+            "thickness": 1.2,
+            "width": 0,
+        },
+    }
+
+
+#: Symbols of the key above the plot, as text.
+_GLYPHS = {
+    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-down": "▼", "pentagon": "⬟",
+    "hexagon": "⬢", "star": "★", "cross": "✚", "x": "✖", "hourglass": "⧗", "bowtie": "⧓",
+}  # fmt: skip
+
+
+def _key(lines: Sequence[Line], layout: Json, theme: Theme, narrow: bool) -> None:
+    """Names the symbols in one line above the plot, each in its own colour."""
+    entries = []
+    for line in lines:
+        shades = theme.of(line.method)
+        glyph = _GLYPHS.get(look(line.method).symbol, "●")
+        entries.append(f'<span style="color:{shades.ink}">{glyph} {parts.safe(line.label)}</span>')
+    per_row = 1 if narrow else 3
+    text = "<br>".join("    ".join(entries[i : i + per_row]) for i in range(0, len(entries), per_row))
+    count = -(-len(entries) // per_row)
+    layout["margin"]["t"] = 14 + 18 * count
+    layout["annotations"].append(
+        {
+            "x": 0, "xref": "paper", "y": 1, "yref": "paper", "text": text, "showarrow": False, "align": "left",
+            "xanchor": "left", "yanchor": "bottom", "yshift": 4, "font": {"size": 12, "color": theme.text},
+        }
+    )  # fmt: skip
+
+
+def finding(lines: Sequence[Line], metric: MetricInfo, words: Words, at: str) -> str:
+    """Names the worst treated subgroup where all settings agree on it and its intervals leave no doubt."""
+    neutral = f"{metric.title} of each subgroup{at}, worst first"
+    if metric.higher_is_better is None:
+        return f"{metric.title} of each subgroup{at}, largest first"
+    worst: set[str] = set()
+    for line in lines:
+        if line.degenerate:
+            return neutral
+        marks = [m for m in line.marks.values() if m.subgroup != ALL]
+        bounded = [m for m in marks if m.low is not None and m.high is not None]
+        if len(marks) < 2 or len(bounded) < len(marks) or min(m.n or 0 for m in marks) < parts.SMALL_N:
+            return neutral
+        sign = 1 if metric.higher_is_better else -1
+        first = min(marks, key=lambda m: sign * m.value)
+        near_end = first.high if metric.higher_is_better else first.low
+        rest = [(m.low if metric.higher_is_better else m.high) for m in marks if m is not first]
+        if any(end is None or near_end is None or sign * (end - near_end) <= 0 for end in rest):
+            return neutral
+        worst.add(first.subgroup)
+    if len(worst) != 1:
+        return neutral
+    side = "lowest" if metric.higher_is_better else "highest"
+    who = words.subgroup(worst.pop())
+    everywhere = " under every method drawn" if len(lines) > 1 else ""
+    what = lower_first(metric.title)
+    return f"{who}: {side} {what} of all subgroups{at}{everywhere}, with intervals that overlap no other"
+
+
+def _table(
+    lines: Sequence[Line], names: Sequence[str], metric: MetricInfo, words: Words
+) -> tuple[list[TableColumn], list[list[Cell]]]:
+    columns = [
+        TableColumn(title="Subgroup", numeric=False),
+        TableColumn(title="Setting", numeric=False),
+        TableColumn(title=metric.title, unit=metric.unit),
+        TableColumn(title="95 % low", unit=metric.unit),
+        TableColumn(title="95 % high", unit=metric.unit),
+        TableColumn(title="n"),
+        TableColumn(title="Seeds"),
+    ]
+    rows: list[list[Cell]] = []
+    for name in names:
+        for line in lines:
+            mark = line.marks.get(name)
+            if mark is not None:
+                who = "Everybody" if name == ALL else words.subgroup(name)
+                rows.append([who, line.label, mark.value, mark.low, mark.high, mark.n, mark.seeds])
+    return columns, rows
