@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -51,6 +51,19 @@ class Data:
     train: Examples
     validation: Examples
     test: Examples
+    _groups: dict[tuple[object, ...], Groups] = field(default_factory=dict, compare=False, repr=False)
+
+    def groups(self, part: Literal["validation", "test", "candidates"], choices: Sequence[Sequence[str]]) -> Groups:
+        """Subgroups of a part, found once for all runs; an attack's candidates are training rows, then test rows."""
+        key = (part, *map(tuple, choices))
+        if key not in self._groups:
+            rows = {
+                "validation": self.validation.rows,
+                "test": self.test.rows,
+                "candidates": np.concatenate([self.train.rows, self.test.rows]),
+            }[part]
+            self._groups[key] = Groups.of(self.table.attributes, choices, rows)
+        return self._groups[key]
 
 
 @dataclass(frozen=True)
@@ -166,11 +179,11 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
     validation = Predictions(trained.logits(data.validation), data.validation.target, data.table.task, "validation")
     measurements: list[Measurement] = []
     for one in registry().all("metric"):
-        measurements += one.plugin.measure(test, _groups(data, subgroups, data.test))
+        measurements += one.plugin.measure(test, data.groups("test", subgroups))
         whole = one.plugin.name in VALIDATION_FAMILIES
         measurements += (
             m
-            for m in one.plugin.measure(validation, _groups(data, subgroups, data.validation))
+            for m in one.plugin.measure(validation, data.groups("validation", subgroups))
             if whole or m.metric in VALIDATION_METRICS
         )
     attacks, rocs = _attack(prepared, trained, test)
@@ -200,9 +213,8 @@ def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[li
         return measurements, rocs
     logits = np.concatenate([trained.logits(data.train), test.logits])
     target = np.concatenate([data.train.target, data.test.target])
-    rows = np.concatenate([data.train.rows, data.test.rows])
-    members = np.arange(len(rows)) < len(data.train)
-    groups = Groups.of(data.table.attributes, setting.subgroups, rows)
+    members = np.arange(len(target)) < len(data.train)
+    groups = data.groups("candidates", setting.subgroups)
     losses = per_record_numpy(logits, target, data.table.task)
     candidates = Target(logits, target, losses, members, groups, data.table.task)
     for part in setting.attacks:
@@ -211,10 +223,6 @@ def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[li
         measurements += figures
         rocs += curves
     return measurements, rocs
-
-
-def _groups(data: Data, choices: Sequence[Sequence[str]], part: Examples) -> Groups:
-    return Groups.of(data.table.attributes, choices, part.rows)
 
 
 def _plugin(kind: PluginKind, part: Part) -> tuple[Any, Params]:
@@ -237,7 +245,8 @@ def _data(name: str, params: str, seed: int) -> Data:
     table = _table(name, params)
     split = table.split(seed)
     encoded = table.encode(split.train)
-    return Data(table, *(Examples.of(table, encoded, rows) for rows in (split.train, split.validation, split.test)))
+    train, validation, test = (Examples.of(table, encoded, r) for r in (split.train, split.validation, split.test))
+    return Data(table, train, validation, test)
 
 
 def _changed(what: str, planned: str, here: str) -> DataChanged:

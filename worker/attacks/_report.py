@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from scipy import stats
 
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.results import Measurement, Roc
-from worker.metrics._intervals import NONE, Floats, Interval, auroc, auroc_interval, wilson
-from worker.metrics._predictions import Flags, Groups
+from worker.metrics._intervals import NONE, Interval, auroc_interval
+from worker.metrics._predictions import Flags, Floats, Groups
+from worker.metrics._ranking import Counts, Curve, Ranking
 
 #: Names of the figures, after the attack's own name and an underscore.
 AUC, ADVANTAGE, BALANCED_ACCURACY = "auc", "advantage", "balanced_accuracy"
@@ -61,25 +61,6 @@ def metrics_of(name: str, title: str) -> tuple[MetricInfo, ...]:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A ROC curve: rates at every distinct threshold, from (0, 0) to (1, 1)."""
-
-    fpr: Floats
-    tpr: Floats
-
-
-def roc_curve(scores: Floats, members: Flags) -> Curve:
-    """Rates of the rule "member if score >= threshold" for every distinct score, `[thresholds + 1]`."""
-    order = np.argsort(-scores, kind="stable")
-    ordered, hit = scores[order], members[order]
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    found = np.cumsum(hit)[last]
-    named = np.flatnonzero(last) + 1
-    positives, negatives = max(1, int(members.sum())), max(1, int((~members).sum()))
-    return Curve(np.append(0.0, (named - found) / negatives), np.append(0.0, found / positives))
-
-
 def tpr_at(curve: Curve, fpr: float) -> float:
     """The largest true positive rate with a false positive rate of at most `fpr`; no interpolation."""
     return float(curve.tpr[np.searchsorted(curve.fpr, fpr * (1 + 1e-12), side="right") - 1])
@@ -106,17 +87,18 @@ def report(attack: str, scores: Floats, members: Flags, groups: Groups) -> tuple
     """
     measurements: list[Measurement] = []
     rocs: list[Roc] = []
+    ranking = Ranking(scores, members)
     for name, mask in zip(groups.names, groups.masks, strict=True):
-        chosen, inside = scores[mask], members[mask]
-        curve = roc_curve(chosen, inside)
-        measurements.extend(_figures(attack, name, chosen, inside, curve))
-        if inside.any() and not inside.all():
-            rocs.append(_thinned(attack, name, curve, inside))
+        counts = ranking.counts(mask)
+        curve = counts.curve()
+        measurements.extend(_figures(attack, name, counts, curve))
+        if all(counts.totals):
+            rocs.append(_thinned(attack, name, curve, *counts.totals))
     return measurements, rocs
 
 
-def _figures(attack: str, subgroup: str, scores: Floats, members: Flags, curve: Curve) -> Iterator[Measurement]:
-    m, n = int(members.sum()), int((~members).sum())
+def _figures(attack: str, subgroup: str, counts: Counts, curve: Curve) -> Iterator[Measurement]:
+    m, n = counts.totals
 
     def one(figure: str, value: float | None, rows: int, interval: Interval = NONE) -> Measurement:
         low, high = interval if value is not None else NONE
@@ -124,7 +106,7 @@ def _figures(attack: str, subgroup: str, scores: Floats, members: Flags, curve: 
             metric=f"{attack}_{figure}", subgroup=subgroup, split="test", value=value, n=rows, low=low, high=high
         )
 
-    area, variance = auroc(scores, members)
+    area, variance = counts.auroc()
     advantage = float((curve.tpr - curve.fpr).max()) if m and n else None
     yield one(AUC, area, m + n, auroc_interval(area, variance))
     yield one(ADVANTAGE, advantage, m + n)
@@ -146,9 +128,8 @@ def clopper_pearson(successes: int, trials: int) -> Interval:
     return float(low), float(high)
 
 
-def _thinned(attack: str, subgroup: str, curve: Curve, members: Flags) -> Roc:
+def _thinned(attack: str, subgroup: str, curve: Curve, members: int, n: int) -> Roc:
     """The last point at or below each of a set of false positive rates, even in log10 and in the rate itself."""
-    n = int((~members).sum())
     grid = np.union1d(np.geomspace(1 / n, 1, LOG_POINTS), np.linspace(0, 1, LINEAR_POINTS))
     kept = np.unique(
         np.append(np.searchsorted(curve.fpr, grid * (1 + 1e-12), side="right") - 1, [0, -1 % len(curve.fpr)])
@@ -158,7 +139,7 @@ def _thinned(attack: str, subgroup: str, curve: Curve, members: Flags) -> Roc:
         subgroup=subgroup,
         fpr=[_short(x) for x in curve.fpr[kept]],
         tpr=[_short(x) for x in curve.tpr[kept]],
-        members=int(members.sum()),
+        members=members,
         non_members=n,
     )
 
@@ -166,6 +147,3 @@ def _thinned(attack: str, subgroup: str, curve: Curve, members: Flags) -> Roc:
 def _short(x: Any) -> float:
     """Six significant digits: a curve is stored for drawing."""
     return float(f"{x:.6g}")
-
-
-__all__ = ["Curve", "clopper_pearson", "metrics_of", "report", "roc_curve", "tpr_at", "unresolved", "wilson"]

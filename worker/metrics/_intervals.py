@@ -1,4 +1,4 @@
-"""95 % intervals of single figures, and the ranks behind AUROC.
+"""95 % intervals of single figures.
 
 They describe the sampling of the rows that a figure was measured on, for one trained model. How much a figure varies
 between trainings is seen from the seeds.
@@ -7,12 +7,7 @@ between trainings is seen from the seeds.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
-from scipy import stats
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 Interval = tuple[float | None, float | None]
 
 #: Standard normal quantile of a two-sided 95 % interval.
@@ -40,26 +35,6 @@ def normal(value: float, variance: float, low: float = -math.inf, high: float = 
         return NONE
     half = Z * math.sqrt(variance)
     return max(low, value - half), min(high, value + half)
-
-
-def auroc(scores: Floats, positive: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float | None, float | None]:
-    """Area under the ROC curve and its variance (DeLong, DeLong and Clarke-Pearson 1988).
-
-    `scores` and `positive` are `[rows]`. By midranks (Sun and Xu 2014), so ties count one half. The area is None where
-    one class is absent, the variance where either has fewer than two rows.
-    """
-    m = int(positive.sum())
-    n = len(positive) - m
-    if m == 0 or n == 0:
-        return None, None
-    ranks = stats.rankdata(scores)
-    own_positive, own_negative = stats.rankdata(scores[positive]), stats.rankdata(scores[~positive])
-    above = (ranks[positive] - own_positive) / n
-    below = 1 - (ranks[~positive] - own_negative) / m
-    area = float(above.mean())
-    if m < 2 or n < 2:
-        return area, None
-    return area, float(above.var(ddof=1) / m + below.var(ddof=1) / n)
 
 
 def auroc_interval(area: float | None, variance: float | None) -> Interval:

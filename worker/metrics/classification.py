@@ -9,8 +9,9 @@ import numpy as np
 
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.results import Measurement
-from worker.metrics._intervals import NONE, Floats, Interval, auroc, auroc_interval, normal, wilson
+from worker.metrics._intervals import NONE, Interval, auroc_interval, normal, wilson
 from worker.metrics._predictions import Groups, Predictions
+from worker.metrics._ranking import Ranking
 from worker.plugins import Metric, NoParams
 
 #: Equal-width bins of predicted probability in the calibration error.
@@ -126,6 +127,7 @@ def _majority(p: Predictions, groups: Groups) -> Iterator[Measurement]:
 
 def _binary(p: Predictions, groups: Groups) -> Iterator[Measurement]:
     positive, chosen = p.target == 1, p.predicted == 1
+    ranking = Ranking(p.margin, positive)
     table = groups.sums(positive & chosen, ~positive & chosen, positive & ~chosen, ~positive & ~chosen)
     for g, (tp, fp, fn, tn) in enumerate(table):
         positives, negatives = tp + fn, fp + tn
@@ -141,20 +143,20 @@ def _binary(p: Predictions, groups: Groups) -> Iterator[Measurement]:
         interval = NONE if balanced is None else normal(balanced, variance, 0.0, 1.0)
         yield _one("balanced_accuracy", p, groups, g, balanced, n, interval)
         yield _one("f1", p, groups, g, float(2 * tp / (2 * tp + fp + fn)) if tp + fp + fn else None, n)
-        mask = groups.masks[g]
-        area, spread = auroc(p.margin[mask], positive[mask])
+        area, spread = ranking.counts(groups.masks[g]).auroc()
         yield _one("auroc", p, groups, g, area, n, auroc_interval(area, spread))
 
 
 def _multiclass(p: Predictions, groups: Groups) -> Iterator[Measurement]:
     classes = range(p.logits.shape[1])
+    rankings = [Ranking(p.probabilities[:, c], p.target == c) for c in classes]
     for g, mask in enumerate(groups.masks):
         target, predicted, n = p.target[mask], p.predicted[mask], int(mask.sum())
         present = [c for c in classes if np.any(target == c)]
         recalls = [float(np.mean(predicted[target == c] == c)) for c in present]
         yield _one("balanced_accuracy", p, groups, g, float(np.mean(recalls)) if present else None, n)
         yield _one("f1", p, groups, g, _mean_f1(target, predicted, classes), n)
-        areas = [auroc(p.probabilities[mask, c], target == c)[0] for c in classes]
+        areas = [ranking.counts(mask).auroc()[0] for ranking in rankings]
         known = [a for a in areas if a is not None]
         yield _one("auroc", p, groups, g, float(np.mean(known)) if len(known) == len(areas) else None, n)
 
@@ -168,7 +170,5 @@ def _mean_f1(target: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], clas
             scores.append(2 * float(np.sum((target == c) & (predicted == c))) / involved)
     return float(np.mean(scores)) if scores else None
 
-
-__all__ = ["BINS", "PLUGIN", "Classification", "Floats"]
 
 PLUGIN = Classification()
