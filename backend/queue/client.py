@@ -130,10 +130,12 @@ class JobQueue:
     def _engine(self) -> DBOSClient:
         with self._lock:
             if self._client is None:
-                from dbos import DBOSClient
+                from dbos import DBOSClient, DBOSPortableJSONSerializer
 
                 quiet()
                 self._client = DBOSClient(
+                    # JSON: by default the engine pickles, and whoever could write to the database could run code.
+                    serializer=DBOSPortableJSONSerializer(),
                     system_database_url=self._database.url,
                     application_name=APPLICATION,
                     system_database_pool_size=3,

@@ -37,7 +37,7 @@ def serve(
     At start it takes up what this `executor_id` left behind. At the end no further job is taken, and the running
     ones get `grace_seconds` to return or raise `GiveBack`. One call per process at a time.
     """
-    from dbos import DBOS
+    from dbos import DBOS, DBOSPortableJSONSerializer
 
     quiet()
     client = JobQueue(database)
@@ -69,6 +69,7 @@ def serve(
             "executor_id": executor_id,
             "log_level": "ERROR",
             "run_migrations": False,
+            "serializer": DBOSPortableJSONSerializer(),
         }
     )
     DBOS.listen_queues(queues)

@@ -1,0 +1,121 @@
+"""Kills parts of a running server in mid-job: nothing that was measured is lost, nothing is measured twice."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from backend.store.database import Database
+from tests.e2e._server import Server, alive, running, wait_for
+
+pytestmark = pytest.mark.slow
+
+SPEC: dict[str, Any] = {
+    "name": "Crash test",
+    "dataset": {"name": "adult", "subgroups": ["sex"]},
+    "model": {"name": "mlp", "params": {"hidden": [8]}},
+    "methods": [{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": [1.0, 2.0, 4.0, 8.0]}}],
+    "training": {"epochs": 2, "batch_size": 512},
+    "seeds": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that leave it working."""
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def check_every_run_once(server: Server, job_id: str) -> None:
+    """Each run has one result with one set of measurements, and its end was announced once."""
+    runs = server.runs(job_id)
+    assert len(runs) == 20
+    assert {run["status"] for run in runs} == {"succeeded"}
+    database = Database(f"sqlite:///{server.data_dir / 'equipoise.sqlite'}")
+    job = {"job": job_id}
+    with database.read() as session:
+        per_run = session.execute(
+            text(
+                "SELECT count(*) FROM measurements m JOIN job_runs j ON j.run_id = m.run_id WHERE j.job_id = :job "
+                "GROUP BY m.run_id"
+            ),
+            job,
+        ).scalars()
+        assert len(counts := list(per_run)) == 20
+        assert len(set(counts)) == 1
+        events = session.execute(text("SELECT type, data FROM job_events WHERE job_id = :job"), job).all()
+    database.dispose()
+    announced = [data for kind, data in events if kind == "run"]
+    assert len(announced) == 20
+    assert max(Counter(announced).values()) == 1
+    assert sum(kind == "status" and "succeeded" in data for kind, data in events) == 1
+
+
+def begin(server: Server, learning_rate: float) -> str:
+    """Submits and waits until some runs are finished and others are not. Another learning rate makes other runs."""
+    training = {**SPEC["training"], "learning_rate": learning_rate}
+    job_id: str = server.submit({**SPEC, "training": training})["id"]
+    server.wait_until(job_id, lambda job: job["finished"] >= 2)
+    return job_id
+
+
+def ended(job: dict[str, Any]) -> bool:
+    return job["status"] not in ("queued", "running")
+
+
+def test_killed_training_process(server: Server) -> None:
+    job_id = begin(server, 0.1)
+    worker = server.worker_pid()
+    (attempt,) = server.attempt_pids()
+    os.kill(attempt, signal.SIGKILL)
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "succeeded", job["problem"]
+    assert job["attempt"] == 2
+    assert server.worker_pid() == worker
+    check_every_run_once(server, job_id)
+
+
+def test_cancelled_in_mid_job_then_retried(server: Server) -> None:
+    job_id = begin(server, 0.11)
+    attempts = server.attempt_pids()
+    server.post(f"/api/jobs/{job_id}/cancel")
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "cancelled"
+    wait_for(lambda: not any(alive(pid) for pid in attempts))
+    assert 0 < job["finished"] < 20
+    server.post(f"/api/jobs/{job_id}/retry")
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "succeeded", job["problem"]
+    check_every_run_once(server, job_id)
+
+
+def test_killed_worker(server: Server) -> None:
+    job_id = begin(server, 0.12)
+    worker, attempts = server.worker_pid(), server.attempt_pids()
+    assert attempts
+    os.kill(worker, signal.SIGKILL)
+    # Nothing that it started outlives it.
+    wait_for(lambda: not any(alive(pid) for pid in attempts))
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "succeeded", job["problem"]
+    assert job["attempt"] >= 2
+    assert server.worker_pid() != worker
+    check_every_run_once(server, job_id)
+
+
+def test_stopped_in_order_and_started_again(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        job_id = begin(server, 0.1)
+        worker, attempts = server.worker_pid(), server.attempt_pids()
+    assert server.process.returncode == 0
+    assert not any(alive(pid) for pid in (worker, *attempts))
+    with running(tmp_path) as server:
+        job = server.wait_until(job_id, ended)
+        assert job["status"] == "succeeded", job["problem"]
+        check_every_run_once(server, job_id)
