@@ -1,4 +1,5 @@
 import { Group, Skeleton, Stack, Text, Title, useComputedColorScheme } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { IconChartDots } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
@@ -18,6 +19,8 @@ interface Props {
   /** Read before the figure has arrived, and by assistive technology. */
   label: string
   controls?: ReactNode
+  /** False while it is not yet known what to ask for. */
+  ready?: boolean
   growing?: boolean
   height?: number
   table?: 'folded' | 'open' | 'beside'
@@ -25,11 +28,28 @@ interface Props {
   order?: 2 | 3
 }
 
+/** Told to the server on a phone, which then writes labels on two lines. */
+const NARROW = 340
+
 /** A chart as a sentence with evidence: finding, menus, picture, caption, table. */
 export function FigureCard(props: Props) {
-  const { name, request, label, controls, growing, height = 420, table = 'folded', order = 2 } = props
+  const {
+    name,
+    request,
+    label,
+    controls,
+    growing,
+    ready = true,
+    height = 420,
+    table = 'folded',
+    order = 2,
+  } = props
   const theme = useComputedColorScheme('light')
-  const query = useQuery(figureQuery(name, { ...request, theme }))
+  const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
+  const query = useQuery({
+    ...figureQuery(name, { ...request, theme, width: narrow ? NARROW : undefined }),
+    enabled: ready,
+  })
   const figure = query.data
   const drawn = figure && !figure.empty
   return (

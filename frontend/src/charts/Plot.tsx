@@ -2,7 +2,7 @@ import { Skeleton } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { lazy, Suspense, useMemo, useRef } from 'react'
 import type { Figure } from '~/api'
-import { adapt, type Held, holdAxes, isNarrow, readFigure } from './adapt'
+import { adapt, type Held, heightOf, holdAxes, readFigure } from './adapt'
 import classes from './Plot.module.css'
 
 const PlotlyChart = lazy(() => import('./PlotlyChart'))
@@ -20,7 +20,7 @@ interface Props {
 /** Draws any figure of the server. The one component on the page that does. */
 export function Plot({ figure, view, growing = false, height = 420, onSelectRun }: Props) {
   const { ref, width } = useElementSize()
-  const tall = isNarrow(width) ? Math.min(height, 360) : height
+  const tall = heightOf(figure.figure, height)
   const held = useHeldAxes(figure, view, growing)
   const drawn = useMemo(
     () => adapt(readFigure(figure.figure), { revision: view, width, height: tall, held }),

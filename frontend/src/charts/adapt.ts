@@ -87,6 +87,12 @@ export function holdAxes(figure: PlotlyFigure, before: Held): Held {
 /** Where labels have to be small and a drag has to scroll the page. */
 export const isNarrow = (width: number) => width < 520
 
+/** The height that the figure asks for, as one with many rows does; otherwise the page's. */
+export function heightOf(figure: Json, fallback: number): number {
+  const wanted = json(figure.layout).height
+  return typeof wanted === 'number' && wanted > 0 ? wanted : fallback
+}
+
 export interface Fit {
   /** Changes only when the user's zoom should be dropped: other axes, other subgroup. */
   revision: string

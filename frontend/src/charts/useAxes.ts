@@ -12,5 +12,5 @@ export function useAxes(view: TradeoffView, jobs: readonly JobDetail[]) {
   const metrics = data?.metrics ?? []
   const axes = chooseAxes(view, metrics)
   const menu = subgroupMenu(metricOf(metrics, axes.y), view.subgroup, jobs)
-  return { axes, menu, request: { ...axes, subgroup: menu.chosen } }
+  return { axes, menu, request: { ...axes, subgroup: menu.chosen }, ready: data !== undefined }
 }

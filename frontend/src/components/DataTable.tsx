@@ -12,6 +12,8 @@ export interface Column<Row> {
   label?: string
   unit?: string
   numeric?: boolean
+  /** Long words go on several lines; the other columns stay in view. */
+  wrap?: boolean
   sort?: (row: Row) => string | number | null | undefined
   cell: (row: Row) => ReactNode
 }
@@ -61,7 +63,11 @@ export function DataTable<Row>(props: Props<Row>) {
                 onClick={onSelect ? () => onSelect(row) : undefined}
               >
                 {columns.map((column) => (
-                  <td key={column.key} data-numeric={column.numeric || undefined}>
+                  <td
+                    key={column.key}
+                    data-numeric={column.numeric || undefined}
+                    data-wrap={column.wrap || undefined}
+                  >
                     {column.cell(row)}
                   </td>
                 ))}

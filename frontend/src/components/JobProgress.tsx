@@ -17,13 +17,15 @@ export function JobProgress({ job, compact }: { job: Job; compact?: boolean }) {
   const text = doingNow(job)
   return (
     <div>
-      <Progress
-        value={value}
-        size={compact ? 4 : 6}
-        color={COLOURS[job.status]}
-        aria-label={`Progress of ${job.name}`}
-        transitionDuration={200}
-      />
+      {(compact || job.status !== 'succeeded') && (
+        <Progress
+          value={value}
+          size={compact ? 4 : 6}
+          color={COLOURS[job.status]}
+          aria-label={`Progress of ${job.name}`}
+          transitionDuration={200}
+        />
+      )}
       <Text
         size={compact ? 'xs' : 'sm'}
         c="dimmed"

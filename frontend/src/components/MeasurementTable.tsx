@@ -46,6 +46,7 @@ export function MeasurementTable({ measurements, split = 'test', only, maxHeight
       {
         key: 'metric',
         title: 'Metric',
+        wrap: true,
         sort: (row) => info(row.metric)?.title ?? row.metric,
         cell: (row) => (
           <>

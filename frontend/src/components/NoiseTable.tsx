@@ -49,7 +49,7 @@ export function NoiseTable({ noise, titles }: Props) {
       columns={columns}
       rows={noise}
       rowKey={(row) => JSON.stringify(row)}
-      maxHeight={300}
+      maxHeight={420}
     />
   )
 }

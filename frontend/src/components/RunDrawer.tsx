@@ -24,7 +24,8 @@ export function RunDrawer({ id, onClose }: Props) {
       opened={Boolean(id)}
       onClose={onClose}
       position="right"
-      size={480}
+      size={520}
+      styles={{ title: { fontWeight: 600 } }}
       title={title}
       closeButtonProps={{ 'aria-label': 'Close the panel' }}
       overlayProps={{ backgroundOpacity: 0.15 }}

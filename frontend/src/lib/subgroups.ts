@@ -1,8 +1,8 @@
 import type { JobDetail, MetricInfo } from '~/api'
 import { subgroupTitle, words } from './format'
 
-/** Below this many rows a subgroup's figure is mostly chance. */
-export const SMALL_GROUP = 100
+/** Below this many rows a subgroup's figure is mostly chance; the figures draw it hollow. */
+export const SMALL_GROUP = 20
 
 export const isSmall = (n: number | null | undefined): boolean =>
   n !== null && n !== undefined && n < SMALL_GROUP

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core'
 import { useQueries } from '@tanstack/react-query'
-import { getRouteApi, Link } from '@tanstack/react-router'
+import { getRouteApi } from '@tanstack/react-router'
 import { FigureCard } from '~/charts/FigureCard'
 import { useAxes } from '~/charts/useAxes'
 import { Empty } from '~/components/Empty'
@@ -21,7 +21,7 @@ export function ExplorePage() {
   const { jobs, options, empty } = useExploreJobs(view.jobs)
   const details = useQueries({ queries: jobs.map((id) => jobQuery(id)) })
   const known = details.flatMap(({ data }) => (data ? [data] : []))
-  const { axes, menu, request } = useAxes(view, known)
+  const { axes, menu, request, ready } = useAxes(view, known)
   const growing = known.some((job) => isLive(job.status))
   const set = (part: ExploreView) =>
     navigate({ search: (old) => ({ ...old, ...part }), replace: false, resetScroll: false })
@@ -54,6 +54,7 @@ export function ExplorePage() {
           label="Trade-off"
           request={{ job_id: jobs, ...request, frontier }}
           growing={growing}
+          ready={ready && jobs.length > 0 && details.every(({ isPending }) => !isPending)}
           height={520}
           table="beside"
           onSelectRun={(id) => navigate({ to: '/runs/$id', params: { id } })}
@@ -68,16 +69,6 @@ export function ExplorePage() {
             />
           }
         />
-      )}
-      {!empty && jobs.length === 1 && (
-        <Button
-          mt="md"
-          size="xs"
-          variant="subtle"
-          renderRoot={(props) => <Link to="/studies/$id" params={{ id: jobs[0] ?? '' }} {...props} />}
-        >
-          Open this study
-        </Button>
       )}
     </>
   )

@@ -19,6 +19,7 @@ const COLUMNS: Column<MeasurementOut>[] = [
     key: 'subgroup',
     title: <Term name="subgroup">Subgroup</Term>,
     label: 'subgroup',
+    wrap: true,
     sort: (row) => anySubgroupTitle(row.subgroup),
     cell: (row) => (
       <>

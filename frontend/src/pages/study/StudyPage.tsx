@@ -53,11 +53,11 @@ export function StudyPage() {
         )}
         <TradeoffSection job={job} onSelectRun={select} />
         <StudyNotes job={job} />
+        <SubgroupsSection job={job} />
         <div className={classes.pair}>
-          <SubgroupsSection job={job} />
           <RocSection job={job} />
+          <NoiseSection job={job} />
         </div>
-        <NoiseSection job={job} />
         <RunsSection job={job} onSelect={select} />
       </Stack>
       <RunDrawer id={run} jobId={job.id} onClose={() => select(undefined)} />

@@ -26,7 +26,7 @@ export function SubgroupsSection({ job }: { job: JobDetail }) {
           }
         />
       }
-      table="open"
+      table="beside"
     />
   )
 }

@@ -12,7 +12,7 @@ const route = getRouteApi('/studies/$id')
 export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelectRun: (id: string) => void }) {
   const view = route.useSearch()
   const navigate = route.useNavigate()
-  const { axes, menu, request } = useAxes(view, [job])
+  const { axes, menu, request, ready } = useAxes(view, [job])
   const set = (part: TradeoffView) =>
     navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
   return (
@@ -21,6 +21,7 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
       label="Trade-off"
       request={{ job_id: [job.id], ...request }}
       growing={isLive(job.status)}
+      ready={ready}
       height={440}
       onSelectRun={onSelectRun}
       controls={
