@@ -28,7 +28,7 @@ from worker.execute import Attempt
 from worker.pool import Pool, RunProgress
 from worker.supervisor import Nursery, Supervisor
 
-# --- what stands in for training: the worker is given this module ------------------------------------------------------
+# --- what stands in for training: the worker is given this module ----------------------------------------------------
 
 
 def plan(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
