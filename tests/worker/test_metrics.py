@@ -106,7 +106,7 @@ def test_multiclass_metrics_equal_those_of_scikit_learn(case):
             assert values["auroc"] is None
 
 
-@CHECK
+@settings(max_examples=30, deadline=None)
 @given(cases())
 def test_gaps_equal_those_of_fairlearn(case):
     predictions, groups = case

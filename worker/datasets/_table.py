@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -85,7 +85,6 @@ class Table:
     attributes: Mapping[str, SensitiveAttribute]
     strata: Integers
     data_hash: str = ""
-    units: str = field(default="", metadata={"of": "target, for regression"})
 
     @property
     def rows(self) -> int:

@@ -43,13 +43,14 @@ class Recorder:
     def epoch(self, epoch: int, validation_logits: Array) -> None:
         """Closes an epoch."""
         each = max(1, self.records)
-        self._add("train_loss", "nats", epoch, self.loss / each if self.records else math.nan)
+        target, task = self.work.validation.target, self.work.task
+        unit = "" if task == "regression" else "nats"
+        self._add("train_loss", unit, epoch, self.loss / each if self.records else math.nan)
         if self.work.method.private:
             self._add("share_clipped", "share of records", epoch, self.clipped / each)
             self._add("gradient_kept", "share of gradient", epoch, self.kept / each)
-        target, task = self.work.validation.target, self.work.task
         if len(target):
-            self._add("validation_loss", "nats", epoch, float(per_record_numpy(validation_logits, target, task).mean()))
+            self._add("validation_loss", unit, epoch, float(per_record_numpy(validation_logits, target, task).mean()))
             if task != "regression":
                 right = float(np.mean(validation_logits.argmax(axis=1) == target))
                 self._add("validation_accuracy", "share of rows", epoch, right)
