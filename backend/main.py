@@ -75,8 +75,8 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         workers.router,
     ):
         app.include_router(router, prefix="/api")
-    site.install(app)
     # The last one added is the outermost.
+    app.add_middleware(site.Site)
     app.add_middleware(Bodies, max_bytes=settings.max_body_bytes)
     app.add_middleware(LocalOnly, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(LastResort)
@@ -113,7 +113,7 @@ def _prepare_store(context: Context) -> None:
 def _warm_up(context: Context) -> None:
     try:
         context.start_reaper()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         log.error("the job engine could not be started; submitting will try again", exc_info=error)
 
 

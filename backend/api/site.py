@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, HTMLResponse
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.api import problems
+from backend.contracts.public import ProblemDetails
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
@@ -23,30 +25,44 @@ itself.</p><p>The API works all the same: <a href="/api/openapi.json">its descri
 """
 
 
-def install(app: FastAPI, static: Path = STATIC) -> None:
-    """Adds the page behind all other routes."""
-    router = APIRouter(include_in_schema=False)
+class Site:
+    """Answers every address outside `/api`; what is under it goes on to the routers, which know their own errors."""
 
-    @router.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def unknown(path: str) -> None:
-        raise HTTPException(404)
+    def __init__(self, app: ASGIApp, static: Path = STATIC) -> None:
+        self.app = app
+        self.static = static
 
-    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
-    def page(path: str) -> Response:
-        found = _file(static, path)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A file of the page, the page, or how to build it."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path == "/api" or path.startswith("/api/"):
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] in ("GET", "HEAD"):
+            answer = await run_in_threadpool(self._answer, path.lstrip("/"))
+        else:
+            detail = f"{scope['method']} is not possible at {path[:300]}. The API is under /api."
+            answer = problems.response(_problem(405, "This address does not do that", detail, path))
+        await answer(scope, receive, send)
+
+    def _answer(self, path: str) -> Response:
+        found = _file(self.static, path)
         if found is not None:
             forever = path.startswith("assets/")
             age = "public, max-age=31536000, immutable" if forever else "no-cache"
             return FileResponse(found, headers={"Cache-Control": age})
         if path.startswith("assets/"):
             # A page of an older build asks for a file that is gone: an HTML answer would only confuse it.
-            raise HTTPException(404, "This file belongs to another build of the page. Load the page again.")
-        index = static / "index.html"
+            detail = "This file belongs to another build of the page. Load the page again."
+            return problems.response(_problem(404, "Not found", detail, path))
+        index = self.static / "index.html"
         if index.is_file():
             return FileResponse(index, headers={"Cache-Control": "no-cache"})
         return HTMLResponse(_NOT_BUILT, headers={"Cache-Control": "no-store"})
 
-    app.include_router(router)
+
+def _problem(status: int, title: str, detail: str, path: str) -> ProblemDetails:
+    return ProblemDetails(type="about:blank", title=title, status=status, detail=detail, instance=path[:300])
 
 
 def _file(static: Path, path: str) -> Path | None:
