@@ -111,7 +111,10 @@ def main() -> None:
     configure(setup.settings.log_level, json=setup.settings.log_json)
     try:
         importlib.import_module(setup.module)
-        catalogue = _in_a_fork(setup.catalogue_module) if setup.catalogue_module else None
+        catalogue = None
+        if setup.catalogue_module is not None:
+            _identify()
+            catalogue = _in_a_fork(setup.catalogue_module)
     except Exception as error:
         log.exception("the training code cannot be loaded")
         connection.send(Failed(f"{type(error).__name__}: {error}"))
@@ -206,6 +209,14 @@ def _become_job(close: Callable[[], None], order: Run, setup: Setup, parent: int
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _identify() -> None:
+    """Imports every plugin and hashes the code, now: edited on disk later, this process still runs what it read."""
+    from worker import registry
+
+    registry.registry()
+    registry.engine_version()
 
 
 def _in_a_fork(module: str) -> str:
