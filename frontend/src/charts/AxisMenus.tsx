@@ -55,6 +55,28 @@ export function SubgroupMenu({ menu, onChange }: SubgroupMenuProps) {
   )
 }
 
+interface BudgetMenuProps {
+  value: number
+  budgets: readonly number[]
+  onChange: (epsilon: number) => void
+}
+
+/** At which ε methods are compared; shown where there is a choice. */
+export function BudgetMenu({ value, budgets, onChange }: BudgetMenuProps) {
+  if (budgets.length < 2) return null
+  return (
+    <Select
+      size="xs"
+      w={{ base: '100%', sm: 110 }}
+      label="At ε"
+      data={budgets.map(String)}
+      value={String(value)}
+      allowDeselect={false}
+      onChange={(next) => next && onChange(Number(next))}
+    />
+  )
+}
+
 const SPLITS = ['test', 'validation', 'train']
 
 export function SplitMenu({ value, onChange }: { value: string; onChange: (name: string) => void }) {

@@ -8,6 +8,7 @@ import { Panel } from '~/components/Panel'
 import { ProblemNotice } from '~/components/ProblemNotice'
 import { figureQuery } from '~/data/queries'
 import type { FigureName, FigureRequest } from '~/data/types'
+import { heightOf } from './adapt'
 import { DownloadMenu } from './DownloadMenu'
 import classes from './FigureCard.module.css'
 import { FigureTable } from './FigureTable'
@@ -23,7 +24,7 @@ interface Props {
   ready?: boolean
   growing?: boolean
   height?: number
-  table?: 'folded' | 'open' | 'beside'
+  table?: 'folded' | 'beside'
   onSelectRun?: (id: string) => void
   order?: 2 | 3
 }
@@ -82,14 +83,17 @@ export function FigureCard(props: Props) {
               {figure.caption}
             </Text>
           </Stack>
-          {figure.rows.length > 0 &&
-            (table === 'folded' ? (
-              <Fold label={`Table of these ${figure.rows.length} values`}>
-                <FigureTable figure={figure} />
-              </Fold>
-            ) : (
-              <FigureTable figure={figure} maxHeight={height} />
-            ))}
+          {figure.rows.length > 0 && (
+            <div className={classes.numbers}>
+              {table === 'folded' ? (
+                <Fold label={`Table of these ${figure.rows.length} values`}>
+                  <FigureTable figure={figure} />
+                </Fold>
+              ) : (
+                <FigureTable figure={figure} maxHeight={heightOf(figure.figure, height)} />
+              )}
+            </div>
+          )}
         </div>
       )}
     </Panel>

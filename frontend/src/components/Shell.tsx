@@ -56,10 +56,10 @@ export function Shell() {
             <ThemeToggle />
           </div>
         </AppShell.Navbar>
-        <AppShell.Main className={classes.main}>
-          <main id="main" tabIndex={-1} className={classes.page}>
+        <AppShell.Main className={classes.main} id="main" tabIndex={-1}>
+          <div className={classes.page}>
             <Outlet />
-          </main>
+          </div>
         </AppShell.Main>
       </AppShell>
     </>

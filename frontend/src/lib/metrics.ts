@@ -15,7 +15,10 @@ export interface MenuGroup {
 
 /** Metrics by kind, in the catalogue's order; a chosen metric that it lacks keeps a place. */
 export function metricMenu(metrics: readonly MetricInfo[], chosen: string, perSubgroup = false): MenuGroup[] {
-  const fitting = metrics.filter((metric) => !perSubgroup || metric.per_subgroup !== false)
+  const fitting = metrics.filter(
+    // A gap is between groups, so no one group has it.
+    (metric) => !perSubgroup || (metric.per_subgroup !== false && metric.kind !== 'fairness'),
+  )
   const groups = Object.entries(KINDS).map(([kind, group]) => ({
     group,
     items: fitting

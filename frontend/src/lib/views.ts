@@ -1,5 +1,6 @@
 /** What each page keeps in its address. Unknown or odd values are dropped, never shown. */
 import type { JobStatus } from '~/data/types'
+import { budget } from './budgets'
 import { flag, list, name, oneOf, text } from './search'
 
 type Raw = Record<string, unknown>
@@ -47,6 +48,10 @@ export const studies = (raw: Raw): StudiesView => ({
 export interface StudyView extends TradeoffView {
   metric?: string
   attack?: string
+  /** Budget at which subgroups and attacks are compared. */
+  at?: number
+  /** Group whose ROC curves are drawn. */
+  group?: string
   run?: string
   filter?: string
   sort?: string
@@ -57,6 +62,8 @@ export const study = (raw: Raw): StudyView => ({
   ...tradeoff(raw),
   metric: name(raw.metric),
   attack: name(raw.attack),
+  at: budget(raw.at),
+  group: name(raw.group),
   run: name(raw.run),
   filter: text(raw.filter)?.slice(0, 200),
   sort: name(raw.sort),

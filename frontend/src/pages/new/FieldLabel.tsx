@@ -17,7 +17,7 @@ export function FieldLabel({ field }: { field: Field }) {
   return (
     <Group component="span" gap={6} display="inline-flex">
       <Explained text={term && glossary[term]}>{field.title}</Explained>
-      {field.unit && (
+      {field.unit && field.unit.toLowerCase() !== field.title.toLowerCase() && (
         <Text span size="xs" c="dimmed" fw={400}>
           {field.unit}
         </Text>

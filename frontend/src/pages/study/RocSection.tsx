@@ -1,21 +1,40 @@
 import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
+import { AttackMenu } from '~/charts/AttackMenu'
+import { BudgetMenu, SubgroupMenu } from '~/charts/AxisMenus'
 import { FigureCard } from '~/charts/FigureCard'
 import { isLive } from '~/data/queries'
-import { isPartition } from '~/lib/subgroups'
+import { budgetsOf } from '~/lib/budgets'
+import { subgroupMenu } from '~/lib/subgroups'
+import type { StudyView } from '~/lib/views'
 
 const route = getRouteApi('/studies/$id')
 
-/** What an attacker still learns. */
+/** What an attacker still learns, of everybody or of one group. */
 export function RocSection({ job }: { job: JobDetail }) {
-  const { subgroup: wanted } = route.useSearch()
-  const subgroup = wanted && !isPartition(wanted) ? wanted : undefined
+  const { group, at, attack } = route.useSearch()
+  const navigate = route.useNavigate()
+  const budgets = budgetsOf(job)
+  const epsilon = at ?? budgets[0]
+  const menu = subgroupMenu(undefined, group, [job])
+  const attacks = (job.spec.evaluation?.attacks ?? []).map((one) => one.name)
+  const set = (part: StudyView) =>
+    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
   return (
     <FigureCard
       name="roc"
       label="Membership inference"
-      request={{ job_id: [job.id], subgroup }}
+      request={{ job_id: [job.id], subgroup: group ? menu.chosen : undefined, epsilon, attack }}
       growing={isLive(job.status)}
+      controls={
+        <>
+          <AttackMenu attacks={attacks} value={attack} onChange={(next) => set({ attack: next })} />
+          <SubgroupMenu menu={menu} onChange={(next) => set({ group: next === 'all' ? undefined : next })} />
+          {epsilon !== undefined && (
+            <BudgetMenu value={epsilon} budgets={budgets} onChange={(next) => set({ at: next })} />
+          )}
+        </>
+      }
     />
   )
 }

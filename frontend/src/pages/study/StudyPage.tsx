@@ -8,7 +8,6 @@ import { ProblemNotice } from '~/components/ProblemNotice'
 import { RunDrawer } from '~/components/RunDrawer'
 import { StatusBadge } from '~/components/StatusBadge'
 import { useJobEvents } from '~/data/events'
-import { useRetryJob } from '~/data/mutations'
 import { isLive, jobQuery } from '~/data/queries'
 import { NoiseSection } from './NoiseSection'
 import { RocSection } from './RocSection'
@@ -28,7 +27,6 @@ export function StudyPage() {
   const { run } = route.useSearch()
   const navigate = route.useNavigate()
   const { data: job, error, refetch } = useQuery(jobQuery(id))
-  const retry = useRetryJob()
   useJobEvents(id, job !== undefined && isLive(job.status))
   const select = (next: string | undefined) =>
     navigate({ search: (old) => ({ ...old, run: next }), replace: true, resetScroll: false })
@@ -44,20 +42,18 @@ export function StudyPage() {
       />
       <Stack gap="md">
         <JobProgress job={job} />
-        {job.problem && (
-          <ProblemNotice
-            problem={job.problem}
-            retryLabel="Retry the study"
-            onRetry={() => retry.mutate(job.id)}
-          />
+        {job.problem && <ProblemNotice problem={job.problem} />}
+        {(isLive(job.status) || job.finished > 0) && (
+          <>
+            <TradeoffSection job={job} onSelectRun={select} />
+            <StudyNotes job={job} />
+            <SubgroupsSection job={job} />
+            <div className={classes.pair}>
+              <RocSection job={job} />
+              <NoiseSection job={job} />
+            </div>
+          </>
         )}
-        <TradeoffSection job={job} onSelectRun={select} />
-        <StudyNotes job={job} />
-        <SubgroupsSection job={job} />
-        <div className={classes.pair}>
-          <RocSection job={job} />
-          <NoiseSection job={job} />
-        </div>
         <RunsSection job={job} onSelect={select} />
       </Stack>
       <RunDrawer id={run} jobId={job.id} onClose={() => select(undefined)} />

@@ -1,30 +1,34 @@
 import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
-import { MetricMenu } from '~/charts/AxisMenus'
+import { BudgetMenu, MetricMenu } from '~/charts/AxisMenus'
 import { FigureCard } from '~/charts/FigureCard'
 import { isLive } from '~/data/queries'
+import { budgetsOf } from '~/lib/budgets'
+import type { StudyView } from '~/lib/views'
 
 const route = getRouteApi('/studies/$id')
 
-/** Who pays: one metric for every subgroup. */
+/** Who pays: one metric for every subgroup, at one budget. */
 export function SubgroupsSection({ job }: { job: JobDetail }) {
-  const { metric = 'loss', split } = route.useSearch()
+  const { metric = 'loss', split, at } = route.useSearch()
   const navigate = route.useNavigate()
+  const budgets = budgetsOf(job)
+  const epsilon = at ?? budgets[0]
+  const set = (part: StudyView) =>
+    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
   return (
     <FigureCard
       name="subgroups"
       label="Subgroups"
-      request={{ job_id: [job.id], metric, split }}
+      request={{ job_id: [job.id], metric, split, epsilon }}
       growing={isLive(job.status)}
       controls={
-        <MetricMenu
-          label="Metric"
-          value={metric}
-          perSubgroup
-          onChange={(next) =>
-            navigate({ search: (old) => ({ ...old, metric: next }), replace: true, resetScroll: false })
-          }
-        />
+        <>
+          <MetricMenu label="Metric" value={metric} perSubgroup onChange={(next) => set({ metric: next })} />
+          {epsilon !== undefined && (
+            <BudgetMenu value={epsilon} budgets={budgets} onChange={(next) => set({ at: next })} />
+          )}
+        </>
       }
       table="beside"
     />
