@@ -1,8 +1,9 @@
 import { Select } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
+import { Explained } from '~/components/Term'
 import { catalogueQuery } from '~/data/queries'
-import { metricMenu } from '~/lib/metrics'
+import { metricMenu, metricOf } from '~/lib/metrics'
 import type { SubgroupMenuData } from '~/lib/subgroups'
 
 interface MetricMenuProps {
@@ -20,7 +21,7 @@ export function MetricMenu({ label, value, onChange, perSubgroup }: MetricMenuPr
     <Select
       size="xs"
       w={{ base: '100%', sm: 230 }}
-      label={label}
+      label={<Explained text={metricOf(data?.metrics ?? [], value)?.explanation}>{label}</Explained>}
       data={menu}
       value={value}
       searchable

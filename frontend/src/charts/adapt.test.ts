@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adapt, extentOf, hold, holdAxes, readFigure } from './adapt'
+import { adapt, extentOf, heightOf, hold, holdAxes, readFigure } from './adapt'
 
 const figure = (y: number[]) =>
   readFigure({
@@ -29,6 +29,13 @@ describe('extents', () => {
     drawn.layout.yaxis = { range: [0, 1] }
     expect(holdAxes(drawn, {})).not.toHaveProperty('y')
   })
+})
+
+it('gives row labels of several lines room on a phone', () => {
+  const rows = { layout: { height: 200, yaxis: { ticktext: Array(10).fill('a<br>b<br>c') } } }
+  expect(heightOf(rows, 420, 1000)).toBe(200)
+  expect(heightOf(rows, 420, 340)).toBe(530)
+  expect(heightOf({}, 420, 340)).toBe(420)
 })
 
 describe('adapt', () => {

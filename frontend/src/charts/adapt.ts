@@ -87,10 +87,17 @@ export function holdAxes(figure: PlotlyFigure, before: Held): Held {
 /** Where labels have to be small and a drag has to scroll the page. */
 export const isNarrow = (width: number) => width < 520
 
-/** The height that the figure asks for, as one with many rows does; otherwise the page's. */
-export function heightOf(figure: Json, fallback: number): number {
-  const wanted = json(figure.layout).height
-  return typeof wanted === 'number' && wanted > 0 ? wanted : fallback
+const LINE = 14
+const AROUND = 110
+
+/** The height that the figure asks for, or the page's; on a phone enough for row labels of several lines. */
+export function heightOf(figure: Json, fallback: number, width = Number.POSITIVE_INFINITY): number {
+  const layout = json(figure.layout)
+  const wanted = typeof layout.height === 'number' && layout.height > 0 ? layout.height : fallback
+  const labels = json(layout.yaxis).ticktext
+  if (!isNarrow(width) || !Array.isArray(labels)) return wanted
+  const lines = Math.max(1, ...labels.map((label) => String(label).split('<br>').length))
+  return Math.max(wanted, AROUND + labels.length * lines * LINE)
 }
 
 export interface Fit {

@@ -5,6 +5,7 @@ import type { ProblemDetails } from '~/api'
 import { problemOf } from '~/data/http'
 import { sentence } from '~/spec/problems'
 import classes from './ProblemNotice.module.css'
+import { Prose } from './Prose'
 
 interface Props {
   /** A thrown error, or problem details from the server. */
@@ -20,16 +21,27 @@ export function ProblemNotice({ error, problem, onRetry, retryLabel = 'Try again
   const shown = problem ?? problemOf(error)
   const lines = (shown.problems ?? []).map((entry) => sentence(entry)).filter(Boolean)
   return (
-    <Paper className={classes.notice} p="md" role="alert">
+    <Paper
+      className={classes.notice}
+      data-tone={shown.status === 503 ? 'caution' : 'alarm'}
+      p="md"
+      role="alert"
+    >
       <Group gap="sm" wrap="nowrap" align="flex-start">
         <IconAlertTriangle size={20} className={classes.icon} aria-hidden />
         <div className={classes.body}>
           <Text fw={600}>{shown.title}</Text>
-          {shown.detail && shown.detail !== shown.title && <Text size="sm">{shown.detail}</Text>}
+          {shown.detail && shown.detail !== shown.title && (
+            <Text size="sm">
+              <Prose text={shown.detail} />
+            </Text>
+          )}
           {lines.length > 0 && (
             <List size="sm" mt={4}>
               {lines.map((line) => (
-                <List.Item key={line}>{line}</List.Item>
+                <List.Item key={line}>
+                  <Prose text={line} />
+                </List.Item>
               ))}
             </List>
           )}

@@ -1,22 +1,31 @@
 import { AppShell, Burger, Group, NavLink, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconChartDots3, IconDatabase, IconListDetails, IconServer2 } from '@tabler/icons-react'
-import { Link, Outlet } from '@tanstack/react-router'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { HealthLine } from './HealthLine'
 import { Logo } from './Logo'
 import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
 
-const PLACES = [
-  { to: '/studies', label: 'Studies', icon: IconListDetails },
+interface Place {
+  to: '/studies' | '/explore' | '/data' | '/workers'
+  label: string
+  icon: typeof IconDatabase
+  /** Pages that belong to this place without lying under its address. */
+  also?: string[]
+}
+
+const PLACES: Place[] = [
+  { to: '/studies', label: 'Studies', icon: IconListDetails, also: ['/new', '/runs'] },
   { to: '/explore', label: 'Explore', icon: IconChartDots3 },
   { to: '/data', label: 'Data', icon: IconDatabase },
   { to: '/workers', label: 'Workers', icon: IconServer2 },
-] as const
+]
 
 /** Navigation on the left, one page on the right. */
 export function Shell() {
   const [open, { toggle, close }] = useDisclosure(false)
+  const path = useLocation({ select: (location) => location.pathname })
   return (
     <>
       <a className="skip-link" href="#main">
@@ -38,16 +47,15 @@ export function Shell() {
             <Brand />
           </div>
           <div className={classes.places}>
-            {PLACES.map(({ to, label, icon: Icon }) => (
+            {PLACES.map(({ to, label, icon: Icon, also = [] }) => (
               <NavLink
                 key={to}
                 className={classes.place}
                 label={label}
                 leftSection={<Icon size={17} stroke={1.7} aria-hidden />}
                 onClick={close}
-                renderRoot={(props) => (
-                  <Link to={to} {...props} activeProps={{ 'data-active': true, 'aria-current': 'page' }} />
-                )}
+                active={[to, ...also].some((root) => path.startsWith(root))}
+                renderRoot={(props) => <Link to={to} {...props} />}
               />
             ))}
           </div>

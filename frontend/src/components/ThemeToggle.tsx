@@ -5,7 +5,7 @@ const option = (value: string, name: string, Icon: typeof IconSun) => ({
   value,
   label: (
     <>
-      <Icon size={15} stroke={1.7} style={{ display: 'block' }} aria-hidden />
+      <Icon size={15} stroke={1.7} style={{ display: 'block', margin: '2px auto' }} aria-hidden />
       <VisuallyHidden>{name}</VisuallyHidden>
     </>
   ),

@@ -28,8 +28,8 @@ export function ExploreControls({ axes, menu, jobs, options, frontier, onChange 
         nothingFoundMessage="No study of that name"
         onChange={(next) => onChange({ jobs: next.length ? next : undefined })}
       />
-      <MetricMenu label="Up" value={axes.y} onChange={(y) => onChange({ y })} />
-      <MetricMenu label="Across" value={axes.x} onChange={(x) => onChange({ x })} />
+      <MetricMenu label="Vertical axis" value={axes.y} onChange={(y) => onChange({ y })} />
+      <MetricMenu label="Horizontal axis" value={axes.x} onChange={(x) => onChange({ x })} />
       <SubgroupMenu menu={menu} onChange={(subgroup) => onChange({ subgroup })} />
       <SplitMenu
         value={axes.split}

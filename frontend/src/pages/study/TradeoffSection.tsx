@@ -26,8 +26,8 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
       onSelectRun={onSelectRun}
       controls={
         <>
-          <MetricMenu label="Up" value={axes.y} onChange={(y) => set({ y })} />
-          <MetricMenu label="Across" value={axes.x} onChange={(x) => set({ x })} />
+          <MetricMenu label="Vertical axis" value={axes.y} onChange={(y) => set({ y })} />
+          <MetricMenu label="Horizontal axis" value={axes.x} onChange={(x) => set({ x })} />
           <SubgroupMenu menu={menu} onChange={(subgroup) => set({ subgroup })} />
           <SplitMenu
             value={axes.split}
