@@ -105,7 +105,7 @@ def layout(theme: Theme, *, revision: str, right: float = 24, left: float = 56, 
         },
         "margin": {"l": left, "r": right, "t": 16, "b": 52, "pad": 2},
         "height": height,
-        "uirevision": revision,
+        "uirevision": safe(revision),
         "annotations": [],
         "shapes": [],
     }

@@ -1,0 +1,291 @@
+"""Figures: valid Plotly, one theme, nothing that a name could inject, nothing hidden."""
+
+import json
+import math
+import re
+
+import plotly.graph_objects as go
+import pytest
+
+from backend.figures import parts
+from backend.figures.theme import KNOWN, LIGHT, THEMES, look, weakest
+from tests.backend import synthetic
+
+NAMES = ["tradeoff", "subgroups", "roc", "history"]
+
+
+def ask(client, name, **query):
+    answer = client.get(f"/api/figures/{name}", params=query)
+    assert answer.status_code == 200, answer.text
+    figure = answer.json()
+    check(figure)
+    return figure
+
+
+def check(figure):
+    """What holds for every figure."""
+    drawn = go.Figure(figure["figure"])  # Raises for anything that Plotly does not know.
+    layout = figure["figure"]["layout"]
+    assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
+    assert layout["showlegend"] is False
+    assert layout["uirevision"]
+    assert figure["title"]
+    assert not figure["title"].endswith(".")
+    assert "!" not in figure["title"] + figure["caption"]
+    assert "NaN" not in json.dumps(figure)
+    for row in figure["rows"]:
+        assert len(row) == len(figure["columns"])
+    for trace in drawn.data:
+        assert trace.x is None or len(trace.x) == len(trace.y)
+    for axis in ("xaxis", "yaxis"):
+        assert "yaxis2" not in layout
+        settings = layout[axis]
+        if settings.get("type") == "log" and "range" in settings:
+            assert all(math.isfinite(end) for end in settings["range"])
+    return drawn
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_is_valid_in_both_themes(client, study, name, theme):
+    figure = ask(client, name, job_id=study, theme=theme)
+    assert figure["name"] == name
+    assert figure["empty"] is None
+    assert figure["figure"]["data"]
+    assert figure["rows"]
+    assert figure["figure"]["layout"]["font"]["color"] == THEMES[theme].text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_colour_is_the_themes(client, study, name):
+    light, dark = (json.dumps(ask(client, name, job_id=study, theme=t)["figure"]) for t in ("light", "dark"))
+    found = {c.lower() for c in re.findall(r"#[0-9a-fA-F]{6}", light)}
+    known = {LIGHT.text, LIGHT.muted, LIGHT.grid, LIGHT.line, LIGHT.hover, LIGHT.neutral.stroke, LIGHT.neutral.ink}
+    known |= {c for shades in LIGHT.hues.values() for c in (shades.stroke, shades.ink)}
+    assert found <= known
+    assert LIGHT.text not in dark
+    assert re.sub(r"#[0-9a-fA-F]{6}|rgba\([^)]*\)", "", light) == re.sub(r"#[0-9a-fA-F]{6}|rgba\([^)]*\)", "", dark)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_without_results_says_what_to_do(client, name):
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    figure = ask(client, name, job_id=job)
+    assert figure["empty"].endswith(".")
+    assert figure["figure"]["data"] == []
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("method", ["sgd", "dp_sgd"])
+def test_figures_of_one_run(client, study, name, method):
+    run = client.get(f"/api/jobs/{study}/runs", params={"method": method}).json()["items"][0]["id"]
+    figure = ask(client, name, run_id=run)
+    assert run in figure["caption"]
+    assert figure["empty"] is None
+
+
+# --- trade-off --------------------------------------------------------------------------------------------------------
+
+
+def test_the_trade_off_over_epsilon(client, study):
+    figure = ask(client, "tradeoff", job_id=study)
+    layout = figure["figure"]["layout"]
+    assert layout["xaxis"]["type"] == "log"
+    assert layout["xaxis"]["ticktext"] == ["1", "2", "4"]
+    assert layout["xaxis"]["title"]["text"] == "Privacy budget ε, lower is more private"
+    assert layout["yaxis"]["title"]["text"] == "Loss gap by sex, nats, lower is fairer"
+    traces = {(t["name"], t["mode"]): t for t in figure["figure"]["data"]}
+    curve = traces["SoftAdaClip", "lines+markers"]
+    assert [round(math.log10(x), 2) for x in curve["x"]] == pytest.approx([0, 0.6], abs=0.03)
+    assert curve["error_y"]["array"][0] > 0
+    assert "3 seeds, n = 3,000" in curve["hovertext"][0]
+    assert "clip 1" in curve["hovertext"][0]
+    assert len(traces["SoftAdaClip", "markers"]["x"]) == 6
+    assert all(re.fullmatch("[0-9a-f]{20}", run) for run in curve["customdata"][0])
+    baseline = traces["SGD", "lines"]
+    assert baseline["line"]["dash"] == "dash"
+    assert len(set(baseline["y"])) == 1
+    labels = [a["text"] for a in layout["annotations"]]
+    assert labels == ["SGD, not private", "Adaptive DP-SGD", "DP-SGD", "SoftAdaClip"]
+
+
+def test_every_method_has_its_own_look(client, study):
+    data = ask(client, "tradeoff", job_id=study)["figure"]["data"]
+    curves = {t["name"]: t for t in data if t["mode"] == "lines+markers"}
+    looks = {(t["line"]["color"], t["marker"]["symbol"][0], t["line"]["dash"]) for t in curves.values()}
+    assert len(looks) == 3
+    assert len({colour for colour, _, _ in looks}) == 3
+    assert len({(one.hue, one.symbol) for one in KNOWN.values()}) == len(KNOWN)
+
+
+def test_axes_stay_while_a_study_grows(client, database):
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    synthetic.measure(database, job, only=7, finish=False)
+    before = ask(client, "tradeoff", job_id=job)["figure"]["layout"]
+    synthetic.measure(database, job)
+    after = ask(client, "tradeoff", job_id=job)["figure"]["layout"]
+    assert before["uirevision"] == after["uirevision"]
+    assert before["xaxis"]["range"] == after["xaxis"]["range"]
+
+
+def test_two_metrics_with_the_frontier(client, study):
+    figure = ask(client, "tradeoff", job_id=study, x="loss", y="loss_gap", frontier=True)
+    data = figure["figure"]["data"]
+    step = next(t for t in data if t["name"] == "Frontier")
+    assert step["line"]["shape"] == "hv"
+    assert step["x"] == sorted(step["x"])
+    assert step["y"] == sorted(step["y"], reverse=True)
+    assert any(t["name"] == "SGD" and "error_x" in t for t in data), "against a metric the baseline is a point"
+    assert sum("on the frontier" in row[-1] for row in figure["rows"]) == len(step["x"])
+    up = ask(client, "tradeoff", job_id=study, x="accuracy", y="loss_gap", frontier=True)["figure"]["data"]
+    assert next(t for t in up if t["name"] == "Frontier")["line"]["shape"] == "vh"
+
+
+def test_degenerate_and_small_are_marked(client, database):
+    def degenerate(config):
+        return config.setting.method.name == "soft_ada_clip"
+
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    synthetic.measure(database, job, degenerate=degenerate)
+
+    def symbols(**query):
+        data = ask(client, "tradeoff", job_id=job, **query)["figure"]["data"]
+        return {t["name"]: set(t["marker"]["symbol"]) for t in data if t["mode"] == "lines+markers"}
+
+    assert symbols()["SoftAdaClip"] == {"x-open"}
+    assert symbols()["DP-SGD"] == {"square"}
+    assert symbols(subgroup="race")["DP-SGD"] == {"square-open"}
+
+
+def test_a_metric_that_was_not_measured_says_so(client, study):
+    figure = ask(client, "tradeoff", job_id=study, y="accuracy", subgroup="sex=Unknown")
+    assert "Choose another metric, subgroup or split" in figure["empty"]
+
+
+def test_narrow_figures_break_their_labels(client, database):
+    methods = [{"name": "adaptive_dp_sgd", "params": {"epsilon": [1, 4], "clip": [0.5, 2]}}]
+    job = client.post("/api/jobs", json=synthetic.spec(methods=methods)).json()["id"]
+    synthetic.measure(database, job)
+    wide, narrow = (ask(client, "tradeoff", job_id=job, width=w)["figure"]["layout"] for w in (900, 390))
+    assert max(len(line) for a in narrow["annotations"] for line in a["text"].split("<br>")) <= 16
+    assert narrow["margin"]["l"] + narrow["margin"]["r"] < 250
+    assert wide["margin"]["r"] <= 240
+
+
+# --- subgroups, ROC, history ------------------------------------------------------------------------------------------
+
+
+def test_subgroups_are_ordered_with_the_worst_on_top(client, study):
+    figure = ask(client, "subgroups", job_id=study)
+    axis = figure["figure"]["layout"]["yaxis"]
+    assert axis["ticktext"][0].startswith("White")  # made up to lose most
+    assert axis["tickvals"][0] == max(axis["tickvals"])
+    assert "Everybody (n = 9,000)" in axis["ticktext"]
+    assert figure["title"].startswith("Loss of each subgroup at ε = 1")
+    accuracy = ask(client, "subgroups", job_id=study, metric="accuracy")["figure"]["layout"]["yaxis"]["ticktext"]
+    assert accuracy[0].startswith("White")
+    trace = figure["figure"]["data"][0]
+    hollow = [s for s, text in zip(trace["marker"]["symbol"], trace["hovertext"], strict=True) if "Other" in text]
+    assert hollow == ["circle-open"]
+    family = ask(client, "subgroups", job_id=study, subgroup="sex")["figure"]["layout"]["yaxis"]["ticktext"]
+    assert len(family) == 3
+    at_four = ask(client, "subgroups", job_id=study, epsilon=4)
+    assert "at ε = 4" in at_four["title"]
+
+
+def test_a_subgroup_is_named_only_where_intervals_leave_no_doubt(client, database):
+    job = client.post("/api/jobs", json=synthetic.spec(dataset={"name": "adult", "subgroups": ["sex"]})).json()["id"]
+    synthetic.measure(database, job, noise=0.0001)
+    doubtful = ask(client, "subgroups", job_id=job)["title"]
+    assert doubtful.endswith("worst first"), "a group of 12 rows is no evidence"
+    clear = ask(client, "subgroups", job_id=job, subgroup="sex")["title"]
+    assert clear.startswith("Male: highest loss of all subgroups at ε = 1")
+
+
+def test_the_roc_is_logarithmic_with_chance_and_resolution(client, study):
+    figure = ask(client, "roc", job_id=study)
+    layout = figure["figure"]["layout"]
+    assert layout["xaxis"]["type"] == layout["yaxis"]["type"] == "log"
+    chance = figure["figure"]["data"][0]
+    assert chance["name"] == "chance"
+    assert chance["x"] == chance["y"]
+    assert "with 9,000 non-members no rate below 0.011 % can be measured" in figure["caption"]
+    for trace in figure["figure"]["data"][1:]:
+        assert min(trace["x"]) > 0
+        assert min(trace["y"]) > 0
+    small = ask(client, "roc", job_id=study, subgroup="race=Other")
+    assert "with 12 non-members" in small["caption"]
+    assert small["rows"][0][1] is None, "0.1 % cannot be read from 12 rows"
+
+
+def test_histories_are_means_along_epochs(client, study):
+    figure = ask(client, "history", job_id=study)
+    assert figure["title"] == "Clipping threshold along training at ε = 1"
+    assert figure["figure"]["layout"]["yaxis"]["type"] == "log"
+    assert [row[1] for row in figure["rows"][:5]] == [1, 2, 3, 4, 5]
+    loss = ask(client, "history", job_id=study, series="train_loss")
+    assert loss["figure"]["layout"]["yaxis"].get("type") != "log"
+    assert {row[0] for row in loss["rows"]} >= {"SGD", "DP-SGD"}
+
+
+# --- injection --------------------------------------------------------------------------------------------------------
+
+EVIL = '<img src=x onerror=alert(1)><a href="javascript:alert(1)">x</a>'
+
+
+def test_markup_in_titles_is_drawn_as_text(client, database):
+    from backend.store import workers
+
+    catalogue = synthetic.catalogue()
+    plugins = [p.model_copy(update={"title": EVIL}) if p.kind in ("method", "dataset", "attack") else p for p in catalogue.plugins]
+    metrics = [m.model_copy(update={"title": EVIL, "unit": EVIL}) for m in catalogue.metrics]
+    with database.write() as session:
+        workers.publish_catalogue(session, catalogue.model_copy(update={"plugins": plugins, "metrics": metrics, "version": "evil"}))
+    job = client.post("/api/jobs", json=synthetic.spec(name=EVIL)).json()["id"]
+    synthetic.measure(database, job)
+    for name in NAMES:
+        text = json.dumps(ask(client, name, job_id=job, width=390)["figure"])
+        assert "<img" not in text
+        assert "<a " not in text
+        assert "&lt;" in text
+
+
+def test_the_only_markup_is_ours():
+    assert parts.hover("<b>", ["<i>"]) == "<b>&lt;b&gt;</b><br>&lt;i&gt;"
+    assert parts.wrapped("<script> a b", 6) == "&lt;script&gt;<br>a b"
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda t: t.name)
+def test_contrast_is_that_of_wcag_aa(theme):
+    from backend.figures.theme import contrast
+
+    for name, stroke, ink in weakest(theme):
+        assert stroke >= 3, name
+        assert ink >= 4.5, name
+    assert contrast(theme.text, theme.page) >= 4.5
+    assert contrast(theme.muted, theme.page) >= 4.5
+
+
+def test_an_unknown_methods_look_is_fixed():
+    assert look("somebody_elses") == look("somebody_elses")
+    assert look("somebody_elses").hue in LIGHT.hues
+
+
+def test_labels_are_moved_apart_and_keep_their_order():
+    positions = [0.5, 0.5, 0.501, 0.1, 0.9]
+    shifts = parts.spread(positions, 0.0, 1.0)
+    at = [p * parts.PLOT_HEIGHT + s for p, s in zip(positions, shifts, strict=True)]
+    ordered = sorted(at)
+    assert all(b - a >= parts.LABEL_HEIGHT - 0.2 for a, b in zip(ordered, ordered[1:], strict=False))
+    assert at[0] < at[2]
+    assert shifts[3] == shifts[4] == 0
+    assert parts.spread([], 0, 1) == []
+    assert len(parts.spread([1.0, 1.0], 1.0, 1.0)) == 2
+
+
+def test_intervals_of_several_labels_stay_near_their_curves():
+    shifts = parts.spread([0.5, 0.5, 0.5], 0.0, 1.0)
+    assert sorted(shifts) == [-parts.LABEL_HEIGHT, 0, parts.LABEL_HEIGHT]

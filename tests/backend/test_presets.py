@@ -1,0 +1,73 @@
+"""Presets: valid against what the worker really offers, and of the stated size."""
+
+import json
+
+import pytest
+
+from backend.contracts.expansion import expand
+from backend.contracts.public import Preset
+from backend.errors import NotFound
+from backend.presets import FOLDER, get_preset, load_presets
+from worker.catalogue import build_catalogue
+
+PRESETS = load_presets()
+
+
+@pytest.fixture(scope="module")
+def real_catalogue():
+    return build_catalogue()
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_preset_expands_within_the_default_limit(real_catalogue, preset):
+    expansion = expand(preset.spec, real_catalogue, max_runs=5000)
+    assert len(expansion.configs) == len({config.hash() for config in expansion.configs})
+    assert preset.minutes is not None
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_presets_noise_can_be_reached(real_catalogue, preset):
+    from backend.api.services.preview import noise
+
+    expansion = expand(preset.spec, real_catalogue, max_runs=5000)
+    assert all(0.1 < n.noise_multiplier < 100 for n in noise(preset.spec, expansion, real_catalogue))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_is_named_after_its_file_and_names_itself(preset):
+    assert (FOLDER / f"{preset.name}.json").is_file()
+    assert preset.spec.preset == preset.name
+    assert preset.question.endswith("?")
+
+
+def test_quickstart_is_the_study_that_the_readme_tells_of(real_catalogue):
+    spec = get_preset("quickstart").spec
+    assert [m.name for m in spec.methods] == ["sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip"]
+    assert {len(m.params["epsilon"]) for m in spec.methods[1:]} == {4}
+    assert spec.seed_list() == [0, 1, 2]
+    assert len(expand(spec, real_catalogue, max_runs=5000).configs) == 39
+
+
+def test_softadaclip_tunes_every_method_over_as_many_settings(real_catalogue):
+    preset = get_preset("softadaclip-adult")
+    expansion = expand(preset.spec, real_catalogue, max_runs=5000)
+    per_epsilon = [
+        count // len(method.params.get("epsilon", [None]))
+        for count, method in zip(expansion.settings_per_method, preset.spec.methods, strict=True)
+    ]
+    assert set(per_epsilon) == {24}
+    assert len(preset.spec.seed_list()) == 10
+    assert [claim.value for claim in preset.claims] == [87, 48]
+    assert all("2510.01447" in claim.source for claim in preset.claims)
+
+
+def test_a_preset_can_be_posted_as_it_is(client):
+    for preset in client.get("/api/presets").json()["items"]:
+        Preset.model_validate(preset)
+        json.dumps(preset["spec"])
+
+
+def test_an_unknown_preset_names_the_known():
+    with pytest.raises(NotFound) as error:
+        get_preset("nothing")
+    assert "softadaclip-adult" in error.value.fix
