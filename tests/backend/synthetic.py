@@ -28,15 +28,16 @@ def _number(title: str, default: float, **more: Any) -> dict[str, Any]:
 
 
 _EPSILON = _number("Privacy budget ε", 3.0, maximum=1000)
-_DELTA = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "null"}], "default": None}
+_DELTA = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "null"}],
+    "default": None,
+}
 _HIDDEN = {"type": "array", "items": {"type": "integer", "minimum": 1}, "title": "Hidden layers", "default": [64]}
 _LIMIT = {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 45222}, {"type": "null"}], "default": None}
 
 
 def _plugin(kind: Any, name: str, title: str, schema: dict[str, Any], **more: Any) -> Plugin:
-    return Plugin(
-        kind=kind, name=name, title=title, summary=title, version=f"{name}-1", params_schema=schema, **more
-    )
+    return Plugin(kind=kind, name=name, title=title, summary=title, version=f"{name}-1", params_schema=schema, **more)
 
 
 def _metric(name: str, title: str, better: bool | None, **more: Any) -> MetricInfo:
@@ -99,9 +100,7 @@ def catalogue(**changes: Any) -> Catalogue:
 
 def spec(**changes: Any) -> dict[str, Any]:
     """A study of four methods: 1 + 3 x 2 settings, three seeds."""
-    private = [
-        {"name": name, "params": {"epsilon": [1, 4]}} for name in ("dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")
-    ]
+    private = [{"name": name, "params": {"epsilon": [1, 4]}} for name in ("dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")]
     return {
         "name": "A made-up study",
         "dataset": {"name": "adult", "subgroups": ["sex", "race"]},
@@ -117,7 +116,9 @@ def spec(**changes: Any) -> dict[str, Any]:
 EFFECT = {"sgd": 0.0, "dp_sgd": 0.08, "adaptive_dp_sgd": 0.04, "soft_ada_clip": 0.01}
 
 
-def result(config: RunConfig, *, status: Any = "succeeded", degenerate: bool = False, noise: float = 0.002) -> RunResult:
+def result(
+    config: RunConfig, *, status: Any = "succeeded", degenerate: bool = False, noise: float = 0.002
+) -> RunResult:
     """What a run might have left behind: plausible, and the same for the same configuration."""
     rng = np.random.default_rng(zlib.crc32(config.hash().encode()))
     method = config.setting.method.name

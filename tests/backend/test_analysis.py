@@ -103,7 +103,14 @@ def test_one_seed_has_no_interval():
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(-10, 10).filter(lambda v: abs(v) > 1e-6), min_size=1, max_size=20, unique_by=lambda v: round(abs(v), 9)))
+@given(
+    st.lists(
+        st.floats(-10, 10).filter(lambda v: abs(v) > 1e-6),
+        min_size=1,
+        max_size=20,
+        unique_by=lambda v: round(abs(v), 9),
+    )
+)
 def test_the_exact_test_is_that_of_scipy(differences):
     d = np.array(differences)
     ours = wilcoxon(d, np.zeros_like(d))

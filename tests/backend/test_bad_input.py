@@ -59,7 +59,10 @@ BAD_SPECS = {
     "a method without a name": ({"methods": [{"params": {}}]}, "methods.0.name"),
     "odd method name": ({"methods": [{"name": "../../etc/passwd"}]}, "methods.0.name"),
     "unknown subgroup": ({"dataset": {"name": "adult", "subgroups": ["gender"]}}, "dataset.subgroups.0"),
-    "unknown in an intersection": ({"dataset": {"name": "adult", "subgroups": [["sex", "age"]]}}, "dataset.subgroups.0"),
+    "unknown in an intersection": (
+        {"dataset": {"name": "adult", "subgroups": [["sex", "age"]]}},
+        "dataset.subgroups.0",
+    ),
     "attribute twice": ({"dataset": {"name": "adult", "subgroups": [["sex", "sex"]]}}, "dataset.subgroups.0"),
     "empty intersection": ({"dataset": {"name": "adult", "subgroups": [[]]}}, "dataset.subgroups.0"),
     "batch larger than the data": ({"training": {"batch_size": 30_000}}, "training.batch_size"),

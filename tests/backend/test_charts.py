@@ -239,7 +239,13 @@ def test_degenerate_models_support_nothing(client, database):
     def one(config):
         return config.setting.method.name == "soft_ada_clip"
 
-    job = submit(client, database, seeds=[11, 12, 13, 14, 15, 16], methods=private("dp_sgd", "soft_ada_clip"), how={"degenerate": one})
+    job = submit(
+        client,
+        database,
+        seeds=[11, 12, 13, 14, 15, 16],
+        methods=private("dp_sgd", "soft_ada_clip"),
+        how={"degenerate": one},
+    )
     assert "below" not in finding(client, job)
 
 

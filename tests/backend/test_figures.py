@@ -1,5 +1,6 @@
 """Figures: valid Plotly, one theme, nothing that a name could inject, nothing hidden."""
 
+import itertools
 import json
 import math
 import re
@@ -237,10 +238,15 @@ def test_markup_in_titles_is_drawn_as_text(client, database):
     from backend.store import workers
 
     catalogue = synthetic.catalogue()
-    plugins = [p.model_copy(update={"title": EVIL}) if p.kind in ("method", "dataset", "attack") else p for p in catalogue.plugins]
+    plugins = [
+        p.model_copy(update={"title": EVIL}) if p.kind in ("method", "dataset", "attack") else p
+        for p in catalogue.plugins
+    ]
     metrics = [m.model_copy(update={"title": EVIL, "unit": EVIL}) for m in catalogue.metrics]
     with database.write() as session:
-        workers.publish_catalogue(session, catalogue.model_copy(update={"plugins": plugins, "metrics": metrics, "version": "evil"}))
+        workers.publish_catalogue(
+            session, catalogue.model_copy(update={"plugins": plugins, "metrics": metrics, "version": "evil"})
+        )
     job = client.post("/api/jobs", json=synthetic.spec(name=EVIL)).json()["id"]
     synthetic.measure(database, job)
     for name in NAMES:
@@ -279,7 +285,7 @@ def test_labels_are_moved_apart_and_keep_their_order():
     shifts = parts.spread(positions, 0.0, 1.0)
     at = [p * parts.PLOT_HEIGHT + s for p, s in zip(positions, shifts, strict=True)]
     ordered = sorted(at)
-    assert all(b - a >= parts.LABEL_HEIGHT - 0.2 for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(b - a >= parts.LABEL_HEIGHT - 0.2 for a, b in itertools.pairwise(ordered))
     assert at[0] < at[2]
     assert shifts[3] == shifts[4] == 0
     assert parts.spread([], 0, 1) == []

@@ -42,13 +42,17 @@ def test_foreign_hosts_are_refused(client, host, path):
     assert "EQUIPOISE_ALLOWED_HOSTS" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:5173", "http://127.0.0.1:8000", "http://[::1]"])
+@pytest.mark.parametrize(
+    "origin", ["http://localhost", "http://localhost:5173", "http://127.0.0.1:8000", "http://[::1]"]
+)
 def test_own_origins_are_accepted(client, origin):
     assert client.post("/api/jobs", json=synthetic.spec(), headers={"Origin": origin}).status_code == 201
 
 
 @pytest.mark.parametrize("method", ["get", "post", "delete", "options"])
-@pytest.mark.parametrize("origin", ["http://evil.org", "null", "file://", "http://localhost.evil.org", "chrome-extension://x"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.org", "null", "file://", "http://localhost.evil.org", "chrome-extension://x"]
+)
 def test_foreign_origins_are_refused(client, stored, method, origin):
     before = stored()
     answer = client.request(method, "/api/jobs", headers={"Origin": origin})
@@ -70,7 +74,13 @@ def test_further_hosts_can_be_named():
 
 
 def test_every_answer_carries_the_security_headers(client, study):
-    for path in ("/", "/api/health", "/api/nothing", "/api/jobs?limit=0", f"/api/measurements?job_id={study}&format=csv"):
+    for path in (
+        "/",
+        "/api/health",
+        "/api/nothing",
+        "/api/jobs?limit=0",
+        f"/api/measurements?job_id={study}&format=csv",
+    ):
         headers = client.get(path).headers
         policy = headers["content-security-policy"]
         assert "script-src 'self';" in policy
@@ -120,7 +130,9 @@ def test_hashed_files_are_kept_for_a_year_and_others_are_not(page):
     assert page.get("/assets/app-0old00.js").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/../../secret.txt", "/..%2fsecret.txt", "//etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/../../secret.txt", "/..%2fsecret.txt", "//etc/passwd"]
+)
 def test_no_file_outside_the_folder_is_served(page, path):
     assert "secret" not in page.get(path).text
     assert "root:" not in page.get(path).text
@@ -140,7 +152,19 @@ def test_an_unbuilt_page_says_how_to_build_it(tmp_path, monkeypatch, settings, q
 
 # --- the boundary -----------------------------------------------------------------------------------------------------
 
-HEAVY = ("torch", "opacus", "worker", "numba", "pandas", "sklearn", "pyarrow", "plotly", "dbos", "scipy.stats", "transformers")
+HEAVY = (
+    "torch",
+    "opacus",
+    "worker",
+    "numba",
+    "pandas",
+    "sklearn",
+    "pyarrow",
+    "plotly",
+    "dbos",
+    "scipy.stats",
+    "transformers",
+)
 EVERYTHING = """
 import importlib, pkgutil, sys, time
 before = time.perf_counter()

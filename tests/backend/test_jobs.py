@@ -95,7 +95,9 @@ def test_retry_puts_the_rest_back_on_the_queue(client, queue, database):
     job = submit(client).json()["id"]
     synthetic.measure(database, job, only=5, finish=False)
     with database.write() as session:
-        jobs.finish(session, job, 1, "failed", {"type": "/problems/x", "title": "x", "status": 422, "detail": "No data."})
+        jobs.finish(
+            session, job, 1, "failed", {"type": "/problems/x", "title": "x", "status": 422, "detail": "No data."}
+        )
     failed = client.get(f"/api/jobs/{job}").json()
     assert failed["problem"]["detail"] == "No data."
     answer = client.post(f"/api/jobs/{job}/retry")

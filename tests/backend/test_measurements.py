@@ -121,7 +121,9 @@ def test_a_preview_knows_what_is_measured_and_how_long_the_rest_takes(client, st
     more = preview(client, seeds=5)
     assert (more["runs"], more["measured"]) == (35, 21)
     assert more["expected_seconds"] == pytest.approx(14 * 0.5)
-    assert more["sentence"] == "4 methods, 7 settings × 5 seeds = 35 runs, 21 already measured, about 7 s on this machine"
+    assert (
+        more["sentence"] == "4 methods, 7 settings × 5 seeds = 35 runs, 21 already measured, about 7 s on this machine"
+    )
     longer = preview(client, training={"epochs": 10})
     assert longer["expected_seconds"] == pytest.approx(21 * 1.0)
 
@@ -142,7 +144,9 @@ def test_warnings_say_what_one_regrets_later(client):
     assert preview(client, seeds=10)["warnings"] == []
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (100, "2 min"), (7200, "2 h"), (3e5, "3.5 days")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (100, "2 min"), (7200, "2 h"), (3e5, "3.5 days")]
+)
 def test_durations_in_words(seconds, words):
     assert duration(seconds) == words
 
