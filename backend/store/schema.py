@@ -9,9 +9,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
+from sqlalchemy import text
 
 from backend.errors import SchemaTooNew, SchemaTooOld
 from backend.store.database import Database
+
+#: Any number that nobody else locks in this database.
+_UPGRADE_LOCK = 4_711_002_118
 
 
 def _config() -> Config:
@@ -48,6 +52,9 @@ def upgrade(database: Database) -> None:
             ) from error
     config = _config()
     with database.engine.execution_options(equipoise_write=True).begin() as connection:
+        if database.kind == "postgresql":
+            # One at a time; on SQLite the transaction itself is. Whoever comes second finds nothing left to do.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
