@@ -31,9 +31,9 @@ export function Plot({ figure, view, growing = false, height = 420, onSelectRun 
     <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
       <Suspense fallback={blank}>
         {width > 0 ? (
-          <div role="img" aria-label={`${figure.title}. ${figure.caption}`}>
+          <figure className={classes.figure} aria-label={`${figure.title}. ${figure.caption}`}>
             <PlotlyChart figure={drawn} onSelectRun={onSelectRun} />
-          </div>
+          </figure>
         ) : (
           blank
         )}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adapt, extentOf, heightOf, hold, holdAxes, readFigure } from './adapt'
+import { adapt, extentOf, heightOf, hold, holdAxes, readFigure, wrapTitle } from './adapt'
 
 const figure = (y: number[]) =>
   readFigure({
@@ -36,6 +36,11 @@ it('gives row labels of several lines room on a phone', () => {
   expect(heightOf(rows, 420, 1000)).toBe(200)
   expect(heightOf(rows, 420, 340)).toBe(530)
   expect(heightOf({}, 420, 340)).toBe(420)
+})
+
+it('wraps a title at blanks', () => {
+  expect(wrapTitle('False positive rate, log scale', 20)).toBe('False positive rate,<br>log scale')
+  expect(wrapTitle('Loss', 3)).toBe('Loss')
 })
 
 describe('adapt', () => {

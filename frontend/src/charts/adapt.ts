@@ -108,6 +108,26 @@ export interface Fit {
   held?: Held
 }
 
+/** A title on as many lines as it needs; the text may hold entities, never a blank inside one. */
+export function wrapTitle(title: string, characters: number): string {
+  const lines: string[] = []
+  for (const word of title.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + word.length < characters)
+      lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines.join('<br>')
+}
+
+const CHARACTER = 6.4
+
+function wrapAxis(axis: Json, pixels: number): Json {
+  const title = json(axis.title)
+  if (typeof title.text !== 'string') return axis
+  return { ...axis, title: { ...title, text: wrapTitle(title.text, Math.floor(pixels / CHARACTER)) } }
+}
+
 /** The figure as the page draws it. */
 export function adapt(figure: PlotlyFigure, { revision, width, height, held }: Fit): PlotlyFigure {
   const narrow = isNarrow(width)
@@ -115,12 +135,10 @@ export function adapt(figure: PlotlyFigure, { revision, width, height, held }: F
   const axes: Json = {}
   for (const axis of ['x', 'y'] as const) {
     const extent = held?.[axis]
-    if (extent)
-      axes[`${axis}axis`] = {
-        ...json(layout[`${axis}axis`]),
-        range: [extent.low, extent.high],
-        autorange: false,
-      }
+    let settings = json(layout[`${axis}axis`])
+    if (narrow) settings = wrapAxis(settings, (axis === 'x' ? width : height) * 0.75)
+    if (extent) settings = { ...settings, range: [extent.low, extent.high], autorange: false }
+    if (narrow || extent) axes[`${axis}axis`] = settings
   }
   return {
     data: figure.data,

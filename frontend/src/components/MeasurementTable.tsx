@@ -16,6 +16,8 @@ interface Props {
   maxHeight?: number
 }
 
+const LABELS = { all: 'Measurements', gaps: 'Gaps between groups', attack: 'Attacks' }
+
 const BETWEEN: Column<MeasurementOut> = {
   key: 'between',
   title: 'Between groups of',
@@ -51,7 +53,9 @@ export function MeasurementTable({ measurements, split = 'test', only, maxHeight
         cell: (row) => (
           <>
             <MetricTerm name={row.metric} />
-            {info(row.metric)?.unit && <span style={{ opacity: 0.7 }}> {info(row.metric)?.unit}</span>}
+            {info(row.metric)?.unit && (
+              <span style={{ color: 'var(--mantine-color-dimmed)' }}> {info(row.metric)?.unit}</span>
+            )}
           </>
         ),
       },
@@ -74,7 +78,7 @@ export function MeasurementTable({ measurements, split = 'test', only, maxHeight
   }, [metrics, only])
   return (
     <DataTable
-      label="Measurements"
+      label={LABELS[only ?? 'all']}
       columns={columns}
       rows={rows}
       rowKey={(row) => `${row.metric} ${row.subgroup}`}

@@ -5,6 +5,7 @@ import { Empty } from './Empty'
 export function UnknownPage() {
   return (
     <Empty
+      order={1}
       title="There is no page at this address"
       actions={<Button renderRoot={(props) => <Link to="/studies" {...props} />}>All studies</Button>}
     >

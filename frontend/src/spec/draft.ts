@@ -68,7 +68,7 @@ export function subgroupOptions(attributes: readonly string[]): { single: string
 /** A good study to begin from: the quickstart's, or the first of everything that is there. */
 export function starter(catalogue: Catalogue, presets: readonly Preset[]): Draft {
   const preset = presets.find((one) => one.name === 'quickstart') ?? presets[0]
-  if (preset) return { ...asDraft(preset.spec), name: 'Untitled study', preset: null }
+  if (preset) return { ...asDraft(preset.spec), name: 'Untitled study', description: '', preset: null }
   const datasets = pluginsOf(catalogue, 'dataset')
   const dataset = datasets.find((one) => one.dataset?.available !== false) ?? datasets[0]
   return {

@@ -35,8 +35,8 @@ export function pythonLines(origin: string, draft: Draft): string {
   return [
     'from backend.client import Client',
     '',
-    `client = Client(${JSON.stringify(origin)})`,
-    `job = client.submit(${pythonLiteral(draft)})`,
-    'print(job.id)',
+    `equipoise = Client(${JSON.stringify(origin)})`,
+    `job = equipoise.submit(${pythonLiteral(draft)})`,
+    'print(job.url)',
   ].join('\n')
 }

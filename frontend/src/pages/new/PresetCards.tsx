@@ -31,7 +31,9 @@ function PresetCard({ preset, chosen }: { preset: Preset; chosen: boolean }) {
     <Paper className={classes.card} data-chosen={chosen || undefined} component="article">
       <div>
         <Group justify="space-between" wrap="nowrap" gap="xs" align="baseline">
-          <Title order={3}>{preset.title}</Title>
+          <Title order={2} size="h3">
+            {preset.title}
+          </Title>
           {preset.minutes != null && (
             <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }}>
               about {duration(preset.minutes * 60)}

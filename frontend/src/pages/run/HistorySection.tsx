@@ -11,7 +11,8 @@ export function HistorySection({ run }: { run: RunDetail }) {
   const { history } = route.useSearch()
   const navigate = route.useNavigate()
   const names = run.history.map((series) => series.name)
-  const shown = history && names.includes(history) ? history : names[0]
+  const shown =
+    history && names.includes(history) ? history : (names.find((name) => name.includes('loss')) ?? names[0])
   if (!shown) return null
   return (
     <FigureCard

@@ -7,19 +7,18 @@ import { type Column, DataTable } from '~/components/DataTable'
 import { Empty } from '~/components/Empty'
 import { PageHeader } from '~/components/PageHeader'
 import { ProblemNotice } from '~/components/ProblemNotice'
+import { StateDot, type Tone } from '~/components/StateDot'
 import { workersQuery } from '~/data/queries'
 import { ago, moment } from '~/lib/format'
 import classes from './WorkersPage.module.css'
+
+const TONES: Record<Worker['status'], Tone> = { online: 'good', gone: 'alarm', stopped: 'unknown' }
 
 const COLUMNS: Column<Worker>[] = [
   {
     key: 'status',
     title: 'Status',
-    cell: (worker) => (
-      <span className={classes.status} data-status={worker.status}>
-        {worker.status}
-      </span>
-    ),
+    cell: (worker) => <StateDot tone={TONES[worker.status]}>{worker.status}</StateDot>,
   },
   { key: 'host', title: 'Machine', cell: (worker) => worker.host },
   { key: 'device', title: 'Device', cell: (worker) => worker.device },
