@@ -68,7 +68,7 @@ def main(base: str, folder: Path, only: list[str]) -> None:
                 )
                 page = context.new_page()
                 page.on("pageerror", lambda error: print("page error:", error))
-                page.on("console", lambda line: print("console:", line.text) if line.type == "error" else None)
+                page.on("response", lambda answer: print(answer.status, answer.url) if answer.status >= 400 else None)
                 for name, path in pages(base).items():
                     if only and name not in only:
                         continue
