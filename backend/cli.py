@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    import httpx
-
+    from backend.client import Client, JobHandle
     from backend.settings import Settings
 
 app = typer.Typer(
@@ -165,41 +165,43 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended; the exit status says how.")] = False,
 ) -> None:
     """Submit a study. Prints its id."""
-    specification = _specification(study, url)
-    job = _ask("POST", url, "/api/jobs", json=specification)
-    print(job["id"])
-    _note(f"{job['name']}: {job['runs']} runs, {job['reused']} of them measured before.  {url}/studies/{job['id']}")
-    if wait:
-        _follow(url, job["id"])
+    with _client(url) as client:
+        job = client.submit(_study(study))
+        print(job.id, flush=True)
+        _note(f"{job.job.name}: {job.job.runs} runs, {job.job.reused} of them measured before.  {job.url}")
+        if wait:
+            _follow(job)
 
 
 @app.command()
 def watch(job: Annotated[str, typer.Argument(metavar="JOB", help="The study's id.")], url: Url = DEFAULT_URL) -> None:
     """Show a study's progress until it has ended. Exit status 0: succeeded, 1: failed, 2: cancelled."""
-    _follow(url, job)
+    with _client(url) as client:
+        _follow(client.job(job))
 
 
 @app.command()
 def cancel(job: Annotated[str, typer.Argument(metavar="JOB", help="The study's id.")], url: Url = DEFAULT_URL) -> None:
     """Cancel a study. What it has measured stays."""
-    _ask("POST", url, f"/api/jobs/{job}/cancel")
+    with _client(url) as client:
+        client.job(job).cancel()
     print("Cancelled.")
 
 
 @app.command()
 def jobs(
     url: Url = DEFAULT_URL,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
 ) -> None:
     """List studies, newest first."""
-    for job in _ask("GET", url, "/api/jobs", params={"limit": limit})["items"]:
-        if as_json:
-            print(json.dumps(job))
-        else:
-            done = f"{job['finished'] + job['failed']}/{job['runs']}"
-            created = job["created_at"][:16].replace("T", " ")
-            print(f"{job['id']}  {job['status']:<9}  {done:>11}  {created}  {job['name']}")
+    with _client(url) as client:
+        for job in client.jobs()[:limit]:
+            if as_json:
+                print(job.model_dump_json())
+            else:
+                done = f"{job.finished + job.failed}/{job.runs}"
+                print(f"{job.id}  {job.status:<9}  {done:>11}  {job.created_at:%Y-%m-%d %H:%M}  {job.name}")
 
 
 @app.command()
@@ -234,62 +236,40 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in environment(settings).items() if name.startswith("EQUIPOISE_")}
 
 
-def _specification(study: str, url: str) -> Any:
+@contextmanager
+def _client(url: str) -> Iterator[Client]:
+    """A connection to the server; what goes wrong becomes sentences and an exit status."""
+    from backend.client import Client, ClientError
+
+    try:
+        with Client(url) as client:
+            yield client
+    except ClientError as error:
+        _fail(str(error))
+
+
+def _study(study: str) -> Any:
+    """The specification that a file or standard input holds, or the name of a preset."""
     if study == "-":
         text, name = sys.stdin.read(), "standard input"
     elif Path(study).is_file():
         text, name = Path(study).read_text(encoding="utf-8"), study
     else:
-        presets = _ask("GET", url, "/api/presets")["items"]
-        for preset in presets:
-            if preset["name"] == study:
-                return preset["spec"]
-        known = ", ".join(preset["name"] for preset in presets) or "none"
-        _fail(f"There is no file and no preset {study!r}. Presets: {known}.")
+        return study
     try:
-        return json.loads(text)
+        specification = json.loads(text)
     except json.JSONDecodeError as error:
         _fail(f"{name} is not JSON: {error}.")
+    if not isinstance(specification, dict):
+        _fail(f"{name} holds no specification: expected a JSON object.")
+    return specification
 
 
-def _follow(url: str, job_id: str) -> None:
-    shown = ""
-    while True:
-        job = _ask("GET", url, f"/api/jobs/{job_id}")
-        line = job["progress"]["message"]
-        if line and line != shown:
-            shown = line
-            _note(f"{job['finished'] + job['failed']}/{job['runs']}  {line}")
-        if job["status"] in ("succeeded", "failed", "cancelled"):
-            if job["problem"]:
-                _note(f"{job['problem']['title']}: {job['problem']['detail']}")
-            raise typer.Exit({"succeeded": 0, "failed": 1, "cancelled": 2}[job["status"]])
-        time.sleep(0.5)
-
-
-def _ask(method: str, url: str, path: str, **options: Any) -> Any:
-    """The server's answer; an error becomes sentences and an exit status."""
-    import httpx
-
-    try:
-        answer = httpx.request(method, url.rstrip("/") + path, timeout=30.0, **options)
-    except httpx.ConnectError:
-        _fail(f"No server answers at {url}. Start one with `equipoise serve`, or name another with --url.")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        _fail(f"{url} did not answer: {error}")
-    if answer.is_success:
-        return answer.json() if answer.content else None
-    _fail(_explained(answer))
-
-
-def _explained(answer: httpx.Response) -> str:
-    try:
-        problem = answer.json()
-        lines = [problem["detail"]]
-        lines += [f"  {p['field']}: expected {p['expected']}. {p['fix']}" for p in problem.get("problems", ())]
-    except (ValueError, KeyError, TypeError):
-        return f"The server answered {answer.status_code}."
-    return "\n".join(lines)
+def _follow(job: JobHandle) -> None:
+    status = job.wait(check=False).job.status
+    if job.job.problem is not None:
+        _note(f"{job.job.problem.title}: {job.job.problem.detail}")
+    raise typer.Exit({"succeeded": 0, "cancelled": 2}.get(status, 1))
 
 
 def _note(line: str) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typer.testing import CliRunner
 
 from backend import __version__, serve
 from backend.cli import app
+from backend.contracts.public import Job, ProblemDetails
+from backend.contracts.results import Problem, Progress
 from backend.errors import Conflict, InvalidRequest
 from backend.settings import Settings
 
@@ -129,10 +132,39 @@ def test_the_worker_process_itself_loads_no_torch() -> None:
 
 # --- studies from the shell, against a server of a few lines ---------------------------------------------------------
 
-JOB: dict[str, Any] = {
-    "id": "3f8k2m", "name": "A study", "runs": 3, "reused": 1, "finished": 3, "failed": 0, "status": "succeeded",
-    "created_at": "2025-01-02T03:04:05Z", "problem": None, "progress": {"message": "Done"},
-}  # fmt: skip
+SPEC = {
+    "name": "mine",
+    "dataset": {"name": "adult"},
+    "model": {"name": "mlp"},
+    "methods": [{"name": "sgd"}],
+}
+LISTED: dict[str, Any] = Job(
+    id="3f8k2m",
+    name="A study",
+    status="succeeded",
+    created_at=datetime(2025, 1, 2, tzinfo=UTC),
+    started_at=None,
+    finished_at=None,
+    runs=3,
+    finished=3,
+    reused=1,
+    attempt=1,
+    progress=Progress(message="Done"),
+    dataset="adult",
+    model="mlp",
+    methods=["sgd"],
+    tags=[],
+    priority=0,
+    preset=None,
+).model_dump(mode="json")
+JOB: dict[str, Any] = {**LISTED, "spec": SPEC, "subgroups": []}
+PRESET = {
+    "name": "quickstart",
+    "title": "",
+    "question": "",
+    "citation": "",
+    "spec": {**SPEC, "name": "from the preset"},
+}
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -151,12 +183,13 @@ class Stub(BaseHTTPRequestHandler):
         self.asked.append((method, self.path, body))
         status, answer = 200, type(self).job
         if self.path.startswith("/api/presets"):
-            answer = {"items": [{"name": "quickstart", "spec": {"name": "from the preset"}}], "next": None}
+            answer = {"items": [PRESET], "next": None}
         elif self.path.startswith("/api/jobs?"):
-            answer = {"items": [type(self).job], "next": None}
+            answer = {"items": [LISTED], "next": None}
         elif body == {"bad": True}:
-            problem = {"field": "bad", "expected": "nothing by that name", "fix": "Remove it."}
-            status, answer = 422, {"detail": "The request needs a change.", "problems": [problem]}
+            problem = Problem(field="bad", expected="nothing by that name", fix="Remove it.")
+            problem_details = ProblemDetails(type="/x", title="No", status=422, detail="Change it.", problems=[problem])
+            status, answer = 422, problem_details.model_dump(mode="json")
         text = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
@@ -179,15 +212,16 @@ def url() -> Any:
 
 class TestStudies:
     def test_submit_a_file_and_wait(self, url: str, tmp_path: Path) -> None:
-        (tmp_path / "study.json").write_text('{"name": "mine"}')
+        (tmp_path / "study.json").write_text(json.dumps(SPEC))
         result = runner.invoke(app, ["submit", str(tmp_path / "study.json"), "--url", url, "--wait"])
         assert result.exit_code == 0, result.output
         assert result.stdout.strip() == "3f8k2m"
-        assert Stub.asked[0] == ("POST", "/api/jobs", {"name": "mine"})
+        assert Stub.asked[0] == ("POST", "/api/jobs", SPEC)
 
     def test_submit_a_preset(self, url: str) -> None:
         assert runner.invoke(app, ["submit", "quickstart", "--url", url]).exit_code == 0
-        assert Stub.asked[-1] == ("POST", "/api/jobs", {"name": "from the preset"})
+        assert Stub.asked[-1][:2] == ("POST", "/api/jobs")
+        assert Stub.asked[-1][2]["name"] == "from the preset"
 
     def test_submit_from_standard_input(self, url: str) -> None:
         assert runner.invoke(app, ["submit", "-", "--url", url], input='{"name": "piped"}').exit_code == 0
@@ -196,12 +230,17 @@ class TestStudies:
     def test_unknown_preset_names_those_there_are(self, url: str) -> None:
         result = runner.invoke(app, ["submit", "quikstart", "--url", url])
         assert result.exit_code == 1
-        assert "Presets: quickstart" in result.stderr
+        assert "Use one of: quickstart" in result.stderr
 
     def test_broken_json(self, url: str) -> None:
         result = runner.invoke(app, ["submit", "-", "--url", url], input="{")
         assert result.exit_code == 1
         assert "not JSON" in result.stderr
+
+    def test_json_that_is_no_specification(self, url: str) -> None:
+        result = runner.invoke(app, ["submit", "-", "--url", url], input="[1]")
+        assert result.exit_code == 1
+        assert "expected a JSON object" in result.stderr
 
     def test_a_refusal_names_field_and_fix(self, url: str) -> None:
         result = runner.invoke(app, ["submit", "-", "--url", url], input='{"bad": true}')
