@@ -21,9 +21,9 @@ export function CodeBlock({ code, label }: { code: string; label: string }) {
           </Tooltip>
         )}
       </CopyButton>
-      <pre className={classes.code} tabIndex={0}>
-        {code}
-      </pre>
+      <section className={classes.code} tabIndex={0} aria-label={label}>
+        <pre>{code}</pre>
+      </section>
     </div>
   )
 }
