@@ -282,10 +282,10 @@ class JobHandle:
         return self
 
     def _show(self, out: TextIO, before: str) -> str:
-        left = self.job.progress.seconds_left
-        rest = f", about {left:.0f} s left" if left is not None else ""
-        line = f"{self.job.name}: {self.job.progress.message or self.job.status}, "
-        line += f"{self.job.finished} of {self.job.runs} runs{rest}"
+        message = self.job.progress.message or self.job.status
+        # While it trains, the message itself says how far it is.
+        counted = "" if " of " in message else f", {self.job.finished} of {self.job.runs} runs"
+        line = f"{self.job.name}: {message}{counted}"
         if line == before:
             return before
         if out.isatty():

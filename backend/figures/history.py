@@ -48,7 +48,7 @@ def history(
 ) -> Figure:
     """Mean over seeds with its 95 % interval as a band, one line per setting."""
     title = f"{title_of(series)} along training{at}"
-    lines = [line for line in lines if line.runs]
+    lines = [line for line in lines if any(len(steps) for steps, _ in line.runs)]
     if not lines:
         return parts.empty(
             "history", title, f"These runs have no record of {title_of(series).lower()}.", theme, caption
@@ -56,9 +56,12 @@ def history(
     narrow = width is not None and width < parts.NARROW
     log = series in LOGARITHMIC and all((v > 0)[np.isfinite(v)].all() for line in lines for _, v in line.runs)
     layout = parts.layout(theme, revision=f"history|{series}")
-    layout["xaxis"] = parts.axis(theme, "Epoch", rangemode="tozero")
+    last = max(float(steps.max()) for line in lines for steps, _ in line.runs if len(steps))
+    layout["xaxis"] = parts.axis(theme, "Epoch", range=[0, 1.02 * last])
     y_title = ", ".join(part for part in (title_of(series), unit, "log scale" if log else "") if part)
-    layout["yaxis"] = parts.axis(theme, y_title, **({"type": "log", "dtick": "D2"} if log else {}))
+    layout["yaxis"] = parts.axis(
+        theme, y_title, wrap=parts.upright(narrow), **({"type": "log", "dtick": "D2"} if log else {})
+    )
     data: list[Json] = []
     ends: list[tuple[HistoryLine, float, float]] = []
     rows: list[list[Cell]] = []
@@ -159,6 +162,7 @@ def _label(
     shifts = parts.spread([scaled(y) for _, _, y in ends], low, high, heights)
     for (line, x, y), text, shift in zip(ends, texts, shifts, strict=True):
         ink = theme.of(line.method).ink
-        layout["annotations"].append(parts.end_label(theme, x, scaled(y), text, ink, yshift=shift))
+        label = parts.end_label(theme, x, scaled(y), text, ink, yshift=shift)
+        layout["annotations"].append({**label, "x": 1.0, "xref": "paper", "xshift": 6})
     longest = max(len(part) for text in texts for part in text.split("<br>"))
     layout["margin"]["r"] = min(150 if narrow else 220, 18 + parts.CHARACTER * longest)

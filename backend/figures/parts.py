@@ -74,7 +74,7 @@ def parameters(params: Mapping[str, Any]) -> str:
 def wrapped(text: str, width: int) -> str:
     """Escaped text broken at spaces into lines of about `width` characters."""
     lines: list[str] = []
-    for word in text.split():
+    for word in text.replace(" = ", "\u00a0=\u00a0").split(" "):
         if lines and len(lines[-1]) + 1 + len(word) <= width:
             lines[-1] += " " + word
         else:
@@ -111,10 +111,10 @@ def layout(theme: Theme, *, revision: str, right: float = 24, left: float = 56, 
     }
 
 
-def axis(theme: Theme, title: str, **more: Any) -> Json:
-    """One axis; the title is escaped here."""
+def axis(theme: Theme, title: str, *, wrap: int = 90, **more: Any) -> Json:
+    """One axis; the title is escaped here, and broken into lines of about `wrap` characters."""
     return {
-        "title": {"text": safe(title), "standoff": 10, "font": {"size": 12, "color": theme.muted}},
+        "title": {"text": wrapped(title, wrap), "standoff": 10, "font": {"size": 12, "color": theme.muted}},
         "gridcolor": theme.grid,
         "linecolor": theme.line,
         "tickcolor": theme.line,
@@ -128,26 +128,37 @@ def axis(theme: Theme, title: str, **more: Any) -> Json:
     }
 
 
-def metric_axis(theme: Theme, metric: MetricInfo, title: str, *, log: bool = False) -> Json:
+def across(narrow: bool) -> int:
+    """Characters that fit below a plot."""
+    return 34 if narrow else 90
+
+
+def upright(narrow: bool) -> int:
+    """Characters that fit beside a plot."""
+    return 38 if narrow else 46
+
+
+def metric_axis(theme: Theme, metric: MetricInfo, title: str, *, wrap: int = 90, log: bool = False) -> Json:
     """An axis of a metric; one that starts at zero shows zero only where bars would."""
     more: Json = {"type": "log", "dtick": "D2", "minor": {"showgrid": False}} if log else {}
     if not log and metric.unit.startswith("share"):
         more["tickformat"] = ".3~g"
-    return axis(theme, title, **more)
+    return axis(theme, title, wrap=wrap, **more)
 
 
-def epsilon_axis(theme: Theme, title: str, values: Sequence[float]) -> Json:
+def epsilon_axis(theme: Theme, title: str, values: Sequence[float], *, wrap: int = 90) -> Json:
     """A logarithmic axis that marks the usual budgets. Its range depends on the epsilons asked for and on nothing
     that is measured, so it stays where it is while a study runs."""
     if not values:
-        return axis(theme, title, type="log")
+        return axis(theme, title, wrap=wrap, type="log")
     low, high = min(values), max(values)
     inside = [e for e in USUAL_EPSILONS if low / 1.05 <= e <= high * 1.05]
     ticks = inside if len(inside) >= 2 else sorted(set(values))[:: max(1, len(set(values)) // 8)]
-    room = max(0.09, 0.07 * math.log10(high / low)) if high > low else 0.3
+    room = max(0.07, 0.06 * math.log10(high / low)) if high > low else 0.3
     return axis(
         theme,
         title,
+        wrap=wrap,
         type="log",
         tickmode="array",
         tickvals=ticks,

@@ -58,7 +58,8 @@ def roc(lines: Sequence[RocLine], attack: str, theme: Theme, *, at: str, caption
         reason = "No attack has been made on these runs. Add one under evaluation when you submit a study."
         return parts.empty("roc", title, reason, theme, caption)
     narrow = width is not None and width < parts.NARROW
-    fewest = max(2, min(line.non_members for line in lines))
+    loud = [line for line in lines if not line.quiet] or list(lines)
+    fewest = max(2, min(line.non_members for line in loud))
     most = max(2, max(line.non_members for line in lines))
     low = 10 ** math.floor(math.log10(1 / most) * 2) if most < 4 else 10 ** (math.log10(1 / most) - 0.1)
     layout = parts.layout(theme, revision=f"roc|{attack}", height=440)
@@ -67,12 +68,14 @@ def roc(lines: Sequence[RocLine], attack: str, theme: Theme, *, at: str, caption
         "type": "log", "tickmode": "array", "tickvals": rate_ticks, "minor": {"showgrid": False},
         "ticktext": [_percent(t) for t in rate_ticks], "range": [math.log10(low), 0.03],
     }  # fmt: skip
-    layout["xaxis"] = parts.axis(theme, "False positive rate, non-members named as members, log scale", **ticks)
-    layout["yaxis"] = parts.axis(theme, "True positive rate, members named, log scale, lower is more private", **ticks)
+    x_title = "False positive rate, share of non-members named, log scale"
+    y_title = "True positive rate, share of members named, log scale, lower is more private"
+    layout["xaxis"] = parts.axis(theme, x_title, wrap=parts.across(narrow), **ticks)
+    layout["yaxis"] = parts.axis(theme, y_title, wrap=parts.upright(narrow), **ticks)
     data: list[Json] = [_chance(low, theme)]
     data += [_trace(line, theme) for line in sorted(lines, key=lambda line: not line.quiet)]
     _unresolved(fewest, low, layout, theme)
-    _names([line for line in lines if not line.quiet], layout, theme, narrow)
+    _names(loud, layout, theme, narrow)
     resolution = f"with {fewest:,} non-members no rate below {_percent(1 / fewest)} can be measured"
     columns, rows = _table(lines)
     return parts.figure("roc", title, f"{caption}; {resolution}", data, layout, columns, rows)

@@ -14,7 +14,9 @@ from backend.figures.parts import Cell, Json
 from backend.figures.theme import Theme, look
 
 #: Rows of a plot beyond which it gets taller, and their height in pixels.
-ROW_HEIGHT = 30
+ROW_HEIGHT, NARROW_ROW_HEIGHT = 30, 36
+#: Characters of a subgroup's name that a narrow figure has room for.
+LONGEST_NARROW = 22
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ def subgroups(
     place = {name: len(names) - 1 - i for i, name in enumerate(names)}
     narrow = width is not None and width < parts.NARROW
     sizes = {name: next((m.n for line in lines if (m := line.marks.get(name))), None) for name in names}
-    height = max(280, 110 + ROW_HEIGHT * len(names))
+    height = max(280, 110 + (NARROW_ROW_HEIGHT if narrow else ROW_HEIGHT) * len(names))
     layout = parts.layout(theme, revision=f"subgroups|{metric.name}", right=20, height=height)
     better = words.axis(metric, ALL)
-    layout["xaxis"] = parts.metric_axis(theme, metric, better)
+    layout["xaxis"] = parts.metric_axis(theme, metric, better, wrap=parts.across(narrow))
     layout["yaxis"] = parts.axis(
         theme,
         "",
@@ -95,8 +97,11 @@ def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
 
 def _row_label(name: str, n: int | None, words: Words, narrow: bool) -> str:
     text = "Everybody" if name == ALL else words.subgroup(name)
-    text = f"{text} (n = {n:,})" if n is not None else text
-    return parts.wrapped(text, 18 if narrow else 40)
+    if not narrow:
+        return parts.safe(f"{text} (n = {n:,})" if n is not None else text)
+    # One line for the name, which hover text and table give in full, and one for n.
+    short = text if len(text) <= LONGEST_NARROW else text[: LONGEST_NARROW - 1] + "…"
+    return parts.safe(short) + (f"<br>n = {n:,}" if n is not None else "")
 
 
 def _offset(index: int, count: int) -> float:

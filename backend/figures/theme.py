@@ -101,14 +101,14 @@ KNOWN: dict[str, Look] = {
     "sgd": Look("neutral", "circle", "dash"),
     "dp_sgd": Look("orange", "square", "solid"),
     "adaptive_dp_sgd": Look("blue", "diamond", "dashdot"),
-    "soft_ada_clip": Look("green", "circle", "solid"),
-    "global_adapt": Look("purple", "triangle-up", "dot"),
+    "soft_ada_clip": Look("green", "triangle-up", "solid"),
+    "global_adapt": Look("purple", "hexagon", "dot"),
     "bounded_adaptive": Look("sky", "triangle-down", "dashdot"),
     "automatic_clipping": Look("vermillion", "pentagon", "dash"),
-    "dp_sgd_f": Look("purple", "hexagon", "dash"),
-    "past": Look("vermillion", "star-triangle-up", "solid"),
+    "dp_sgd_f": Look("purple", "cross", "dash"),
+    "past": Look("vermillion", "star", "solid"),
 }
-_SYMBOLS = ("cross", "star-square", "hourglass", "bowtie", "star-diamond", "hexagram", "star")
+_SYMBOLS = ("x", "star-square", "hourglass", "bowtie", "star-diamond", "hexagram", "star-triangle-up")
 _DASHES = ("solid", "dot", "dash", "dashdot", "longdash")
 
 

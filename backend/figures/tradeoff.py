@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.analysis.labels import Words
+from backend.analysis.labels import Words, value_text
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Curve, CurvePoint, Curves, Figure, TableColumn
 from backend.figures import parts
@@ -49,23 +49,24 @@ def tradeoff(curves: Curves, words: Words, theme: Theme, *, frontier: bool = Fal
     layout = parts.layout(theme, revision=f"{curves.x}|{curves.y}|{curves.subgroup}|{curves.split}")
     y_title = words.axis(y, curves.subgroup)
     if frame.along_epsilon:
-        layout["xaxis"] = parts.epsilon_axis(theme, words.axis(x, "all"), [p.epsilon for p in points if p.epsilon])
+        epsilons = [p.epsilon for p in points if p.epsilon]
+        layout["xaxis"] = parts.epsilon_axis(theme, words.axis(x, "all"), epsilons, wrap=parts.across(narrow))
     else:
         x_title = words.axis(x, curves.x_subgroup, log=x_log)
-        layout["xaxis"] = parts.metric_axis(theme, x, x_title, log=x_log)
-    layout["yaxis"] = parts.metric_axis(theme, y, y_title)
+        layout["xaxis"] = parts.metric_axis(theme, x, x_title, wrap=parts.across(narrow), log=x_log)
+    layout["yaxis"] = parts.metric_axis(theme, y, y_title, wrap=parts.upright(narrow))
 
     data: list[Json] = []
     private = [c for c in curves.curves if not c.baseline]
     for curve in curves.curves:
         if curve.baseline and frame.along_epsilon:
-            data += _reference(frame, curve, layout)
+            data += _reference(frame, curve, layout["xaxis"])
         else:
             order = private.index(curve) - (len(private) - 1) / 2 if curve in private else 0.0
             data += _curve(frame, curve, order)
     if frontier:
         data += _frontier(frame, points)
-    _label_ends(frame, private if frame.along_epsilon else curves.curves, drawable, layout)
+    _label_ends(frame, drawable, layout)
     return parts.figure("tradeoff", curves.finding, curves.caption, data, layout, columns, rows)
 
 
@@ -170,9 +171,9 @@ def _seed_x(frame: _Frame, point: CurvePoint) -> list[float | None]:
     return [point.x] * len(point.y_seeds) if frame.along_epsilon else point.x_seeds
 
 
-def _reference(frame: _Frame, curve: Curve, layout: Json) -> list[Json]:
+def _reference(frame: _Frame, curve: Curve, axis: Json) -> list[Json]:
     """A baseline over epsilon: it has none, so it is a level and never a point."""
-    low, high = (10**end for end in layout["xaxis"].get("range", (-1.0, 1.0)))
+    low, high = (10**end for end in axis.get("range", (-1.0, 1.0)))
     shades = frame.theme.of(curve.method)
     traces: list[Json] = []
     for point in curve.points:
@@ -182,7 +183,7 @@ def _reference(frame: _Frame, curve: Curve, layout: Json) -> list[Json]:
         common = {"type": "scatter", "name": parts.safe(curve.series), "x": [low, high]}
         if point.y_low is not None and point.y_high is not None:
             band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-            colour = faint(shades.stroke, 0.12)
+            colour = faint(shades.stroke, 0.09)
             traces.append({**common, **band, "y": [point.y_low, point.y_low]})
             traces.append({**common, **band, "y": [point.y_high, point.y_high], "fill": "tonexty", "fillcolor": colour})
         traces.append(
@@ -194,19 +195,6 @@ def _reference(frame: _Frame, curve: Curve, layout: Json) -> list[Json]:
                 "hovertext": [text, text],
                 "hoverinfo": "text",
                 "line": {"color": shades.stroke, "width": 1.5, "dash": "dash"},
-            }
-        )
-        layout["annotations"].append(
-            {
-                "x": 0,
-                "xref": "paper",
-                "y": point.y,
-                "text": parts.safe(f"{curve.series}, not private"),
-                "showarrow": False,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "xshift": 4,
-                "font": {"color": shades.ink, "size": 12},
             }
         )
     return traces
@@ -236,27 +224,45 @@ def _frontier(frame: _Frame, points: Sequence[CurvePoint]) -> list[Json]:
     ]
 
 
-def _label_ends(frame: _Frame, curves: Sequence[Curve], drawn: Sequence[CurvePoint], layout: Json) -> None:
-    """Names at the right end of each curve, moved apart where they would cover each other."""
+def _label_ends(frame: _Frame, drawn: Sequence[CurvePoint], layout: Json) -> None:
+    """Names at the right end of each curve, moved apart where they would cover each other.
+
+    Over epsilon, curves that reach the right end, and levels, have their names beside the plot.
+    """
     ends = []
-    for curve in curves:
-        shown = [p for p in curve.points if p.x is not None and p.y is not None and (not frame.x_log or p.x > 0)]
-        if shown:
-            ends.append((curve, max(shown, key=lambda p: p.x or 0.0)))
+    for curve in frame.curves.curves:
+        level = curve.baseline and frame.along_epsilon
+        shown = [p for p in curve.points if p.y is not None and (level or (p.x is not None and _fits(frame, p.x)))]
+        ends += [(curve, p) for p in (shown if level else [max(shown, key=lambda p: p.x or 0.0)] if shown else [])]
     if not ends:
         return
     width = 15 if frame.narrow else 24
-    texts = [parts.wrapped(curve.series, width) for curve, _ in ends]
+    last = max((p.x for _, p in ends if p.x is not None), default=None)
+    texts = [parts.wrapped(_end_text(frame, curve, point), width) for curve, point in ends]
     edges = [v for p in drawn for v in (p.y, p.y_low, p.y_high) if v is not None]
     heights = [parts.LABEL_HEIGHT * (1 + text.count("<br>")) for text in texts]
     shifts = parts.spread([p.y or 0.0 for _, p in ends], min(edges), max(edges), heights)
     for (curve, point), text, shift in zip(ends, texts, shifts, strict=True):
         x = point.x or 0.0
+        place = math.log10(x) if frame.x_log and x > 0 else x
         ink = frame.theme.of(curve.method).ink
-        place = math.log10(x) if frame.x_log else x
-        layout["annotations"].append(parts.end_label(frame.theme, place, point.y or 0.0, text, ink, yshift=shift))
+        beside = frame.along_epsilon and (point.x is None or point.x == last)
+        where: Json = {"x": 1.0, "xref": "paper", "xshift": 6} if beside else {}
+        label = parts.end_label(frame.theme, place, point.y or 0.0, text, ink, yshift=shift)
+        layout["annotations"].append({**label, **where})
     longest = max(len(line) for text in texts for line in text.split("<br>"))
     layout["margin"]["r"] = min(150 if frame.narrow else 220, 18 + parts.CHARACTER * longest)
+
+
+def _fits(frame: _Frame, x: float) -> bool:
+    return not frame.x_log or x > 0
+
+
+def _end_text(frame: _Frame, curve: Curve, point: CurvePoint) -> str:
+    if frame.along_epsilon:
+        return curve.series if not curve.baseline or "private" in curve.series else f"{curve.series}, not private"
+    # Which end it is cannot be read off the axes.
+    return curve.series if point.epsilon is None else f"{curve.series}, ε = {value_text(point.epsilon)}"
 
 
 # --- table ------------------------------------------------------------------------------------------------------------
