@@ -19,9 +19,16 @@ describe('extents', () => {
   it('stay while the data fit and widen with room when they do not', () => {
     const first = hold(undefined, { low: 1, high: 2 })
     expect(hold(first, { low: 1.2, high: 1.9 })).toBe(first)
-    const next = hold(first, { low: 1.2, high: 4 })
-    expect(next.low).toBe(first.low)
-    expect(next.high).toBeGreaterThan(4)
+    const next = hold(first, { low: 1, high: 24 })
+    expect(next.high).toBeGreaterThan(24)
+    expect(next.low).toBeLessThan(0)
+  })
+
+  it('close in once the data have become too small to read', () => {
+    const wide = hold(undefined, { low: 0, high: 10 })
+    const close = hold(wide, { low: 4, high: 5 })
+    expect(close.low).toBeGreaterThan(3.8)
+    expect(close.high).toBeLessThan(5.2)
   })
 
   it('leave an axis alone whose range the server chose', () => {

@@ -60,16 +60,20 @@ export function extentOf(figure: PlotlyFigure, axis: 'x' | 'y'): Extent | null {
   return { low: Math.min(...scaled), high: Math.max(...scaled) }
 }
 
-/** The extent to draw: as before while the data still fit, otherwise widened with some room to grow. */
+/** Data that fill less of an axis than this are too small to read: intervals of two seeds have shrunk. */
+const LEAST_FILLED = 0.35
+
+/**
+ * The extent to draw: as before while the data still fit and can be read, otherwise around the data with some room
+ * to grow. An axis that widens does not narrow at its other end.
+ */
 export function hold(before: Extent | undefined, data: Extent): Extent {
-  if (before && data.low >= before.low && data.high <= before.high) return before
-  const low = Math.min(data.low, before?.low ?? data.low)
-  const high = Math.max(data.high, before?.high ?? data.high)
-  const room = (high - low || Math.abs(high) || 1) * 0.08
-  return {
-    low: before && data.low >= before.low ? before.low : low - room,
-    high: before && data.high <= before.high ? before.high : high + room,
-  }
+  const span = data.high - data.low
+  const room = (span || Math.abs(data.high) || 1) * 0.08
+  const around = { low: data.low - room, high: data.high + room }
+  if (!before || (span > 0 && span < LEAST_FILLED * (before.high - before.low))) return around
+  if (data.low >= before.low && data.high <= before.high) return before
+  return { low: Math.min(before.low, around.low), high: Math.max(before.high, around.high) }
 }
 
 /** Extents for a figure that grows, from those it had before. An axis with a range of its own is left alone. */

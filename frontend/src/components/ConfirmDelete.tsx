@@ -10,16 +10,21 @@ interface Props {
 
 export function ConfirmDelete({ name, busy, onConfirm, onClose }: Props) {
   return (
-    <Modal opened={name !== null} onClose={onClose} title="Delete this study" centered>
+    <Modal
+      opened={name !== null}
+      onClose={onClose}
+      title="Delete this study"
+      centered
+      styles={{ title: { fontWeight: 600 } }}
+    >
       <Text size="sm">
-        “{name}” disappears from the list, with its progress and its comments. Runs that another study uses
-        are kept.
+        “{name}” disappears, with every measurement of its runs. Runs that another study uses are kept.
       </Text>
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={onClose} data-autofocus>
           Keep it
         </Button>
-        <Button color="red" loading={busy} onClick={onConfirm}>
+        <Button color="red.9" loading={busy} onClick={onConfirm}>
           Delete
         </Button>
       </Group>

@@ -16,7 +16,7 @@ export function doingNow(job: Job): string {
   if (status === 'running') {
     const what = progress.message || `Training ${Math.min(job.finished + 1, job.runs)} of ${job.runs}`
     const left = progress.seconds_left
-    return left === null || left === undefined || /left/.test(what)
+    return left === null || left === undefined || /left|^stopping/i.test(what)
       ? what
       : `${what}, about ${duration(left)} left`
   }

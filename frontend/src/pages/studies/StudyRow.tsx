@@ -81,8 +81,13 @@ function RowMenu({ job, onDelete }: { job: Job; onDelete: () => void }) {
           Duplicate and edit
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconTrash size={15} />} color="red" onClick={onDelete}>
-          Delete
+        <Menu.Item
+          leftSection={<IconTrash size={15} />}
+          color="red"
+          disabled={isLive(job.status)}
+          onClick={onDelete}
+        >
+          {isLive(job.status) ? 'Delete (cancel it first)' : 'Delete'}
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>

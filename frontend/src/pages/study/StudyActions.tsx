@@ -79,8 +79,13 @@ export function StudyActions({ job }: { job: JobDetail }) {
             Specification as JSON
           </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<IconTrash size={15} />} color="red" onClick={() => setAsking(true)}>
-            Delete
+          <Menu.Item
+            leftSection={<IconTrash size={15} />}
+            color="red"
+            disabled={live}
+            onClick={() => setAsking(true)}
+          >
+            {live ? 'Delete (cancel it first)' : 'Delete'}
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
