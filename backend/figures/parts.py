@@ -62,13 +62,20 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
 
 def hover(title: str, lines: Sequence[str]) -> str:
     """A hover text. Everything in it is escaped here and nowhere else."""
-    return "<br>".join([f"<b>{safe(title)}</b>", *(safe(line) for line in lines if line)])
+    return "<br>".join([f"<b>{safe(title)}</b>", *(wrapped(line, 64) for line in lines if line)])
 
 
 def parameters(params: Mapping[str, Any]) -> str:
-    """The configuration in one or two lines of a hover text."""
-    shown = [f"{name} {value_text(v)}" for name, v in params.items() if v is not None and name != "method.epsilon"]
-    return ", ".join(shown)
+    """The configuration as part of a hover text; what is left at "none" is not mentioned.
+
+    >>> parameters({"method.clip": 1.0, "method.epsilon": 2.0, "training.batch_size": 256, "method.delta": None})
+    'clip 1, batch size 256'
+    """
+    return ", ".join(
+        f"{name.partition('.')[2].replace('_', ' ')} {value_text(value)}"
+        for name, value in params.items()
+        if value is not None and name != "method.epsilon"
+    )
 
 
 def wrapped(text: str, width: int) -> str:

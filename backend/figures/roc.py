@@ -113,7 +113,8 @@ def _trace(line: RocLine, theme: Theme) -> Json:
         "name": parts.safe(line.label),
         "x": fpr,
         "y": tpr,
-        "customdata": [line.run_ids] * len(fpr),
+        # A mean of several runs leads to none of them.
+        "customdata": [line.run_ids] * len(fpr) if line.seeds == 1 else None,
         "hovertext": [
             parts.hover(
                 line.label,

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from backend.contracts.public import MeasurementOut
 from backend.store import measurements
 from backend.store.database import Database
 
@@ -39,18 +38,14 @@ def write(rows: Iterable[Iterable[str | float | int | None]]) -> str:
     return buffer.getvalue()
 
 
-def _cells(item: MeasurementOut) -> list[str | float | int | None]:
-    return [getattr(item, name) for name in COLUMNS]
-
-
 def measurements_csv(database: Database, wanted: measurements.Filter) -> Iterator[str]:
     """The file in portions. Each is a short look at the database: a slow reader holds no connection."""
     yield write([COLUMNS])
-    cursor: str | None = None
+    after: tuple[int, int] | None = None
     while True:
         with database.read() as session:
-            items, cursor = measurements.page(session, wanted, limit=PORTION, cursor=cursor)
-        if items:
-            yield write(_cells(item) for item in items)
-        if cursor is None:
+            rows, after = measurements.portion(session, wanted, limit=PORTION, after=after)
+        if rows:
+            yield write(rows)
+        if after is None:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
@@ -89,65 +89,36 @@ def stream(session: Session, wanted: Filter) -> Iterator[MeasurementOut]:
         yield _out(row)
 
 
-@dataclass(frozen=True)
-class RunColumn:
-    """What a chart needs to know of a run beside its numbers."""
-
-    run_id: int
-    key: str
-    seed: int
-    status: str
-    degenerate: bool
-    setting_id: int
-    method: str
-    epsilon: float | None
-    params: dict[str, Any]
-    config: dict[str, Any]
+#: One row of a download: the fields of `MeasurementOut` in the order of the file.
+Plain = tuple[str, str, int, float | None, str, str, str, float | None, int | None, float | None, float | None]
 
 
-def runs_of_jobs(session: Session, job_ids: Sequence[str]) -> list[RunColumn]:
-    """Runs of these jobs that have a result, each once, in order of method, setting and seed."""
-    query = (
-        select(RunRow, SettingRow)
-        .join(SettingRow, SettingRow.id == RunRow.setting_id)
-        .where(
-            RunRow.id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))),
-            RunRow.status.in_(("succeeded", "diverged")),
-        )
-        .order_by(SettingRow.method, SettingRow.id, RunRow.seed)
+def portion(
+    session: Session, wanted: Filter, *, limit: int, after: tuple[int, int] | None
+) -> tuple[list[Plain], tuple[int, int] | None]:
+    """The next rows after a place in the order of `page`, as plain tuples, and the place to go on from."""
+    query = _select(wanted).with_only_columns(
+        RunRow.key,
+        SettingRow.method,
+        RunRow.seed,
+        SettingRow.epsilon,
+        SeriesRow.metric,
+        SeriesRow.subgroup,
+        SeriesRow.split,
+        MeasurementRow.value,
+        MeasurementRow.n,
+        MeasurementRow.low,
+        MeasurementRow.high,
+        MeasurementRow.series_id,
+        MeasurementRow.run_id,
+        maintain_column_froms=True,
     )
-    return [
-        RunColumn(
-            run_id=run.id,
-            key=run.key,
-            seed=run.seed,
-            status=run.status,
-            degenerate=run.degenerate,
-            setting_id=setting.id,
-            method=setting.method,
-            epsilon=setting.epsilon,
-            params=setting.params,
-            config=setting.config,
-        )
-        for run, setting in session.execute(query)
-    ]
-
-
-def column(
-    session: Session, job_ids: Sequence[str], metric: str, subgroup: str, split: str
-) -> dict[int, MeasurementRow]:
-    """One series over the runs of these jobs: run row id -> measurement."""
-    query = (
-        select(MeasurementRow)
-        .join(SeriesRow, SeriesRow.id == MeasurementRow.series_id)
-        .where(
-            SeriesRow.metric == metric,
-            SeriesRow.subgroup == subgroup,
-            SeriesRow.split == split,
-            MeasurementRow.run_id.in_(select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))),
-        )
-    )
-    return {row.run_id: row for row in session.scalars(query)}
+    if after is not None:
+        query = query.where(tuple_(MeasurementRow.series_id, MeasurementRow.run_id) > after)
+    query = query.order_by(MeasurementRow.series_id, MeasurementRow.run_id).limit(limit)
+    rows = session.execute(query).all()
+    last = (int(rows[-1][11]), int(rows[-1][12])) if len(rows) == limit else None
+    return [cast(Plain, tuple(row[:11])) for row in rows], last
 
 
 def series_of_jobs(session: Session, job_ids: Sequence[str]) -> list[SeriesRow]:

@@ -99,7 +99,7 @@ def test_the_trade_off_over_epsilon(client, study):
     curve = traces["SoftAdaClip", "lines+markers"]
     assert [round(math.log10(x), 2) for x in curve["x"]] == pytest.approx([0, 0.6], abs=0.03)
     assert curve["error_y"]["array"][0] > 0
-    assert "3 seeds, n = 3,000" in curve["hovertext"][0]
+    assert "3 seeds, n\u00a0=\u00a03,000" in curve["hovertext"][0]
     assert "clip 1" in curve["hovertext"][0]
     assert len(traces["SoftAdaClip", "markers"]["x"]) == 6
     assert all(re.fullmatch("[0-9a-f]{20}", run) for run in curve["customdata"][0])
