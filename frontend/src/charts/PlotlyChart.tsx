@@ -12,6 +12,8 @@ interface Props {
 const CONFIG = {
   responsive: false,
   displaylogo: false,
+  // On by default in plotly: a button that sends the chart's data to a server elsewhere.
+  showSendToCloud: false,
   displayModeBar: 'hover' as const,
   modeBarButtonsToRemove: ['toImage', 'lasso2d', 'select2d', 'autoScale2d'],
   doubleClick: 'reset' as const,
