@@ -56,7 +56,8 @@ def ensure() -> str:
         attempts.append([["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]])
     for commands in attempts:
         print("Installing a browser for the tests:", " && ".join(" ".join(c) for c in commands), flush=True)
-        if all(subprocess.run(c, check=False, stdout=subprocess.DEVNULL, timeout=900).returncode == 0 for c in commands):
+        quiet = subprocess.DEVNULL
+        if all(subprocess.run(c, check=False, stdout=quiet, timeout=900).returncode == 0 for c in commands):
             path = find()
             if path:
                 return path
