@@ -20,7 +20,7 @@ interface Props {
 /** Draws any figure of the server. The one component on the page that does. */
 export function Plot({ figure, view, growing = false, height = 420, onSelectRun }: Props) {
   const { ref, width } = useElementSize()
-  const tall = heightOf(figure.figure, height, width)
+  const tall = heightOf(figure.figure, height)
   const held = useHeldAxes(figure, view, growing)
   const drawn = useMemo(
     () => adapt(readFigure(figure.figure), { revision: view, width, height: tall, held }),

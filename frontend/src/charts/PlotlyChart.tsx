@@ -9,13 +9,17 @@ interface Props {
   onSelectRun?: (id: string) => void
 }
 
+/** Without a pointer that hovers the buttons would lie over the picture for good. */
+const HOVERS = window.matchMedia('(hover: hover)').matches
+
 const CONFIG = {
   responsive: false,
   displaylogo: false,
-  // On by default in plotly: a button that sends the chart's data to a server elsewhere.
-  showSendToCloud: false,
-  displayModeBar: 'hover' as const,
+  displayModeBar: HOVERS && ('hover' as const),
   modeBarButtonsToRemove: ['toImage', 'lasso2d', 'select2d', 'autoScale2d'],
+  // Figures are of people's data: nothing is ever sent to somebody else's server.
+  showSendToCloud: false,
+  plotlyServerURL: '',
   doubleClick: 'reset' as const,
 }
 

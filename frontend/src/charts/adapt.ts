@@ -91,17 +91,10 @@ export function holdAxes(figure: PlotlyFigure, before: Held): Held {
 /** Where labels have to be small and a drag has to scroll the page. */
 export const isNarrow = (width: number) => width < 520
 
-const LINE = 14
-const AROUND = 110
-
-/** The height that the figure asks for, or the page's; on a phone enough for row labels of several lines. */
-export function heightOf(figure: Json, fallback: number, width = Number.POSITIVE_INFINITY): number {
-  const layout = json(figure.layout)
-  const wanted = typeof layout.height === 'number' && layout.height > 0 ? layout.height : fallback
-  const labels = json(layout.yaxis).ticktext
-  if (!isNarrow(width) || !Array.isArray(labels)) return wanted
-  const lines = Math.max(1, ...labels.map((label) => String(label).split('<br>').length))
-  return Math.max(wanted, AROUND + labels.length * lines * LINE)
+/** The height that the figure asks for, as one with many rows does; otherwise the page's. */
+export function heightOf(figure: Json, fallback: number): number {
+  const wanted = json(figure.layout).height
+  return typeof wanted === 'number' && wanted > 0 ? wanted : fallback
 }
 
 export interface Fit {
@@ -112,26 +105,6 @@ export interface Fit {
   held?: Held
 }
 
-/** A title on as many lines as it needs; the text may hold entities, never a blank inside one. */
-export function wrapTitle(title: string, characters: number): string {
-  const lines: string[] = []
-  for (const word of title.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + word.length < characters)
-      lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines.join('<br>')
-}
-
-const CHARACTER = 6.4
-
-function wrapAxis(axis: Json, pixels: number): Json {
-  const title = json(axis.title)
-  if (typeof title.text !== 'string') return axis
-  return { ...axis, title: { ...title, text: wrapTitle(title.text, Math.floor(pixels / CHARACTER)) } }
-}
-
 /** The figure as the page draws it. */
 export function adapt(figure: PlotlyFigure, { revision, width, height, held }: Fit): PlotlyFigure {
   const narrow = isNarrow(width)
@@ -139,10 +112,12 @@ export function adapt(figure: PlotlyFigure, { revision, width, height, held }: F
   const axes: Json = {}
   for (const axis of ['x', 'y'] as const) {
     const extent = held?.[axis]
-    let settings = json(layout[`${axis}axis`])
-    if (narrow) settings = wrapAxis(settings, (axis === 'x' ? width : height) * 0.75)
-    if (extent) settings = { ...settings, range: [extent.low, extent.high], autorange: false }
-    if (narrow || extent) axes[`${axis}axis`] = settings
+    if (extent)
+      axes[`${axis}axis`] = {
+        ...json(layout[`${axis}axis`]),
+        range: [extent.low, extent.high],
+        autorange: false,
+      }
   }
   return {
     data: figure.data,
@@ -155,6 +130,7 @@ export function adapt(figure: PlotlyFigure, { revision, width, height, held }: F
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
       uirevision: revision,
+      modebar: { bgcolor: 'rgba(0,0,0,0)' },
       dragmode: narrow ? false : (layout.dragmode ?? 'zoom'),
       font: { ...json(layout.font), family: FONT, size: narrow ? 11 : (json(layout.font).size ?? 13) },
     },

@@ -21,6 +21,7 @@ export function ExploreControls({ axes, menu, jobs, options, frontier, onChange 
         size="xs"
         label="Studies"
         w="100%"
+        style={{ gridColumn: '1 / -1' }}
         data={options}
         value={jobs}
         searchable
