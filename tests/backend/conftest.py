@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import warnings
 from typing import Any
 
+import hypothesis
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, make_url, select
 
 from backend import logs
 from backend.main import create_app
@@ -21,6 +24,13 @@ with warnings.catch_warnings():
     # It asks for the successor of httpx, which nothing else here needs.
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
+
+#: A server on which the tests run instead of SQLite, if somebody names one.
+POSTGRES = os.environ.get("EQUIPOISE_TEST_POSTGRES", "")
+
+# Deadlines measure how busy the machine is.
+hypothesis.settings.register_profile("equipoise", deadline=None)
+hypothesis.settings.load_profile("equipoise")
 
 
 class Remembering:
@@ -49,18 +59,41 @@ def _plain_log():
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
-    """A database file with the schema and nothing else: made once, copied for each test."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("template"))
-    database = Database(settings.url())
+    """A database with the schema and nothing else: made once, copied for each test. Answers its URL.
+
+    SQLite, or with EQUIPOISE_TEST_POSTGRES=postgresql://user@host/postgres databases on that server.
+    """
+    if POSTGRES:
+        url = make_url(POSTGRES).set(drivername="postgresql+psycopg", database=f"template_{secrets.token_hex(4)}")
+        _execute(f"CREATE DATABASE {url.database}")
+    else:
+        url = make_url(Settings(data_dir=tmp_path_factory.mktemp("template")).url())
+    database = Database(url.render_as_string(hide_password=False))
     schema.upgrade(database)
     database.dispose()
-    return settings.data_dir / "equipoise.sqlite"
+    yield url
+    if POSTGRES:
+        _execute(f"DROP DATABASE {url.database}")
+
+
+def _execute(command):
+    engine = create_engine(make_url(POSTGRES).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(command)
+    engine.dispose()
 
 
 @pytest.fixture
 def settings(tmp_path, migrated):
-    shutil.copy(migrated, tmp_path / "equipoise.sqlite")
-    return Settings(data_dir=tmp_path, poll_seconds=0.02)
+    if not POSTGRES:
+        shutil.copy(migrated.database, tmp_path / "equipoise.sqlite")
+        yield Settings(data_dir=tmp_path, poll_seconds=0.02)
+        return
+    name = f"test_{secrets.token_hex(6)}"
+    _execute(f"CREATE DATABASE {name} TEMPLATE {migrated.database}")
+    url = migrated.set(database=name).render_as_string(hide_password=False)
+    yield Settings(data_dir=tmp_path, database_url=url, poll_seconds=0.02)
+    _execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

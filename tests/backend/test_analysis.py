@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -102,7 +102,6 @@ def test_one_seed_has_no_interval():
 # --- paired tests -----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.floats(-10, 10).filter(lambda v: abs(v) > 1e-6),

@@ -230,3 +230,28 @@ def test_a_job_lists_its_subgroups_with_everybody_first(client, study):
     subgroups = client.get(f"/api/jobs/{study}").json()["subgroups"]
     assert subgroups[0] == "all"
     assert {"sex", "race=Other"} <= set(subgroups)
+
+
+# --- with the engine itself -------------------------------------------------------------------------------------------
+
+
+def test_with_the_real_queue_a_job_is_on_it_or_was_never_stored(settings):
+    from backend.main import create_app
+    from backend.queue import JobQueue
+    from backend.store import workers
+    from tests.backend.conftest import TestClient
+
+    app = create_app(settings)
+    with TestClient(app, base_url="http://localhost") as client:
+        context = app.state.context
+        with context.database.write() as session:
+            workers.publish_catalogue(session, synthetic.catalogue())
+        first = submit(client).json()["id"]
+        engine = context.queue()
+        assert isinstance(engine, JobQueue)
+        assert engine.entries([(first, 0)])[first, 0].place == "waiting"
+        assert submit(client, seeds=0).status_code == 422
+        assert client.post(f"/api/jobs/{first}/cancel").json()["status"] == "cancelled"
+        assert engine.entries([(first, 0)])[first, 0].place == "ended"
+        assert client.post(f"/api/jobs/{first}/retry").json()["status"] == "queued"
+        assert engine.entries([(first, 1)])[first, 1].place == "waiting"

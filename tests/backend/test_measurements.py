@@ -162,7 +162,7 @@ def test_health_and_workers(client, database):
         workers.stop(session, "w2")
     health = client.get("/api/health").json()
     assert health == {
-        "status": "ok", "version": health["version"], "database": "sqlite", "workers": 1,
+        "status": "ok", "version": health["version"], "database": database.kind, "workers": 1,
         "catalogue": "made-up-1", "message": "",
     }  # fmt: skip
     listed = client.get("/api/workers").json()["items"]
