@@ -90,7 +90,7 @@ export function FigureCard(props: Props) {
                   <FigureTable figure={figure} />
                 </Fold>
               ) : (
-                <FigureTable figure={figure} maxHeight={heightOf(figure.figure, height)} />
+                <FigureTable figure={figure} maxHeight={narrow ? 320 : heightOf(figure.figure, height)} />
               )}
             </div>
           )}

@@ -17,6 +17,7 @@ export function FigureTable({ figure, maxHeight = 420 }: { figure: Figure; maxHe
         title: column.title,
         unit: column.unit,
         numeric: column.numeric,
+        wrap: !column.numeric,
         sort: (row) => row.cells[i],
         cell: (row) => {
           const value = row.cells[i]
