@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.contracts.results import FINISHED, Roc, RunResult, Series
@@ -348,3 +348,25 @@ def mean_seconds(session: Session, limit: int = 2000) -> list[tuple[Setting, flo
             parsed[run.setting_id] = Setting.model_validate(run.setting.config)
         answer.append((parsed[run.setting_id], float(run.wall_seconds or 0.0)))
     return answer
+
+
+def elapsed_ratios(session: Session, limit: int = 10) -> list[float]:
+    """Of the latest jobs that went through at the first attempt: time they took / sum of their runs' training times.
+
+    It holds what training times alone do not: how many runs a worker trains at once, evaluation, and attacks.
+    """
+    trained = (
+        select(JobRow.started_at, JobRow.finished_at, func.sum(RunRow.wall_seconds).label("seconds"))
+        .join(JobRunRow, JobRunRow.job_id == JobRow.id)
+        .join(RunRow, RunRow.id == JobRunRow.run_id)
+        .where(JobRow.status == "succeeded", JobRow.attempt == 1, JobRunRow.reused.is_(False))
+        .group_by(JobRow.id, JobRow.started_at, JobRow.finished_at)
+        .having(func.count() >= 4)
+        .order_by(JobRow.finished_at.desc())
+        .limit(limit)
+    )
+    return [
+        (finished - started).total_seconds() / seconds
+        for started, finished, seconds in session.execute(trained)
+        if started is not None and finished is not None and seconds
+    ]

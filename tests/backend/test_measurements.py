@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import datetime
 
 import pytest
 
@@ -120,12 +121,16 @@ def test_a_preview_knows_what_is_measured_and_how_long_the_rest_takes(client, st
     assert same["sentence"].endswith("= 21 runs, all already measured")
     more = preview(client, seeds=5)
     assert (more["runs"], more["measured"]) == (35, 21)
-    assert more["expected_seconds"] == pytest.approx(14 * 0.5)
-    assert (
-        more["sentence"] == "4 methods, 7 settings × 5 seeds = 35 runs, 21 already measured, about 7 s on this machine"
-    )
+    job = client.get(f"/api/jobs/{study}").json()
+    started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
+    # Made-up runs say that they took half a second each; the study as a whole took as long as it took.
+    ratio = (finished - started).total_seconds() / (21 * 0.5)
+    assert more["expected_seconds"] == pytest.approx(14 * 0.5 * ratio)
+    expected = duration(more["expected_seconds"])
+    begins = "4 methods, 7 settings × 5 seeds = 35 runs, 21 already measured"
+    assert more["sentence"] == f"{begins}, about {expected} on this machine"
     longer = preview(client, training={"epochs": 10})
-    assert longer["expected_seconds"] == pytest.approx(21 * 1.0)
+    assert longer["expected_seconds"] == pytest.approx(21 * 1.0 * ratio)
 
 
 def test_the_sentence_multiplies_only_where_it_may(client):

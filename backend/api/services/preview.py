@@ -150,7 +150,11 @@ def train_rows(spec: JobSpec, catalogue: Catalogue) -> Callable[[Setting], int] 
 
 
 def expected_seconds(session: Session, todo: list[RunConfig], catalogue: Catalogue) -> float | None:
-    """From the nearest earlier runs, scaled by epochs and rows. None where nothing was trained yet."""
+    """From the nearest earlier runs, scaled by epochs and rows. None where nothing was trained yet.
+
+    Runs are trained several at a time and evaluated besides: how earlier jobs as a whole compare with their runs'
+    training times says by how much.
+    """
     if not todo:
         return 0.0
     earlier = runs.mean_seconds(session)
@@ -179,7 +183,8 @@ def expected_seconds(session: Session, todo: list[RunConfig], catalogue: Catalog
             rate = next(typical[key] for key in _likeness(setting) if key in typical)
             cost[id(setting)] = rate * work(setting)
         total += cost[id(setting)]
-    return total
+    ratios = runs.elapsed_ratios(session)
+    return total * (statistics.median(ratios) if ratios else 1.0)
 
 
 def _likeness(setting: Setting) -> Iterable[tuple[str, ...]]:
