@@ -71,7 +71,27 @@ def sweep(schema: dict[str, Any], values: Params, field: str) -> tuple[dict[str,
             problems.append(
                 Problem(field=where, expected="distinct values", got=short(value), fix="Remove the repeated ones.")
             )
+    if not problems:
+        problems += _order(schema, taken, field)
     return taken, problems
+
+
+def _order(schema: dict[str, Any], taken: dict[str, list[Any]], field: str) -> list[Problem]:
+    """Parameters that the schema's `ordered` wants in ascending order, in every combination that is swept."""
+    problems = []
+    for low, high in schema.get("ordered", ()):
+        lows = [v for v in taken.get(low, ()) if v is not None]
+        highs = [v for v in taken.get(high, ()) if v is not None]
+        if lows and highs and max(lows) > min(highs):
+            problems.append(
+                Problem(
+                    field=f"{field}.{low}",
+                    expected=f"at most {high} = {min(highs):g}",
+                    got=short(max(lows)),
+                    fix=f"Lower {low} or raise {high}.",
+                )
+            )
+    return problems
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from backend.contracts.training import Training
 from worker.methods._arrays import Array, as_share, exp, within
@@ -50,6 +50,9 @@ class PrivateParams(Params):
 
 class AdaptiveParams(PrivateParams):
     """A clipping threshold that follows a quantile of the gradient norms (Andrew et al. 2021)."""
+
+    # Submissions are checked against the schema, where a validator's condition would not be seen.
+    model_config = ConfigDict(json_schema_extra={"ordered": [["threshold_floor", "threshold_cap"]]})
 
     threshold: float = param(
         0.1,

@@ -1,0 +1,203 @@
+"""From a specification to runs: identity, sweeps, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.contracts.catalogue import Attribute, Catalogue, DatasetFacts, Plugin
+from backend.contracts.expansion import expand
+from backend.contracts.spec import JobSpec
+from backend.contracts.training import Training
+from backend.contracts.validation import sweep
+from backend.errors import InvalidRequest
+
+DP = {
+    "type": "object",
+    "properties": {
+        "epsilon": {"type": "number", "exclusiveMinimum": 0, "sweepable": True, "default": 1.0},
+        "delta": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
+        "floor": {"type": "number", "sweepable": True, "default": 0.01},
+        "cap": {"type": "number", "sweepable": True, "default": 100.0},
+    },
+    "ordered": [["floor", "cap"]],
+}
+MLP = {
+    "type": "object",
+    "properties": {
+        "hidden": {"type": "array", "items": {"type": "integer", "minimum": 1}, "default": [64], "sweepable": True}
+    },
+}
+
+
+def plugin(kind, name, schema=None, version="1", **more):
+    return Plugin(
+        kind=kind,
+        name=name,
+        title=name,
+        summary="",
+        version=version,
+        params_schema=schema or {"properties": {}},
+        **more,
+    )
+
+
+def catalogue(**versions):
+    attributes = [Attribute(name=n, title=n, values=["a", "b"]) for n in ("sex", "race", "age")]
+    facts = DatasetFacts(train_rows=1000, data_hash=versions.get("data", "d"), attributes=attributes)
+    return Catalogue(
+        version="1",
+        engine_version=versions.get("engine", "1"),
+        training_schema=Training.model_json_schema(),
+        plugins=[
+            plugin("dataset", "adult", dataset=facts),
+            plugin("model", "mlp", MLP),
+            plugin("method", "sgd"),
+            plugin("method", "dp_sgd", DP, version=versions.get("dp_sgd", "1")),
+            plugin("attack", "loss_threshold"),
+            plugin("metric", "classification", version=versions.get("metric", "1")),
+        ],
+        metrics=[],
+    )
+
+
+def spec(**changes):
+    whole = {
+        "dataset": {"name": "adult", "subgroups": ["sex"]},
+        "model": {"name": "mlp"},
+        "methods": [{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": [1, 2]}}],
+        "training": {"batch_size": 50},
+        "seeds": 2,
+    }
+    return JobSpec.model_validate({**whole, **changes})
+
+
+def problems(wrong, **more):
+    with pytest.raises(InvalidRequest) as caught:
+        expand(wrong, catalogue(), max_runs=100, **more)
+    return {problem.field: problem for problem in caught.value.problems}
+
+
+def test_runs_come_seed_by_seed_and_every_setting_once():
+    made = expand(spec(), catalogue(), max_runs=100)
+    assert [c.seed for c in made.configs] == [0, 0, 0, 1, 1, 1]
+    assert len({c.hash() for c in made.configs}) == 6
+    assert made.swept == [{}, {"epsilon": [1.0, 2.0]}]
+
+
+@given(
+    st.lists(st.floats(0.1, 10), min_size=1, max_size=3, unique=True),
+    st.lists(st.lists(st.integers(1, 9), max_size=2), min_size=1, max_size=3, unique_by=tuple),
+    st.lists(st.integers(1, 900), min_size=1, max_size=3, unique=True),
+    st.integers(1, 3),
+)
+def test_the_number_of_runs_is_the_product_of_the_sweeps(epsilons, hidden, batches, seeds):
+    job = spec(
+        model={"name": "mlp", "params": {"hidden": hidden}},
+        methods=[{"name": "dp_sgd", "params": {"epsilon": epsilons}}],
+        training={"batch_size": batches},
+        seeds=seeds,
+    )
+    made = expand(job, catalogue(), max_runs=1000)
+    expected = set(itertools.product(epsilons, map(tuple, hidden), batches, range(seeds)))
+    found = {
+        (
+            c.setting.method.params["epsilon"],
+            tuple(c.setting.model.params["hidden"]),
+            c.setting.training["batch_size"],
+            c.seed,
+        )
+        for c in made.configs
+    }
+    assert found == expected
+    assert len(made.configs) == len(expected)
+
+
+def test_what_means_the_same_is_the_same_run():
+    one = expand(
+        spec(dataset={"name": "adult", "subgroups": ["race", "sex", ["race", "sex"]]}), catalogue(), max_runs=100
+    )
+    other = expand(
+        spec(
+            dataset={"name": "adult", "subgroups": [["sex", "race"], "sex", "race", "sex"]},
+            model={"name": "mlp", "params": {"hidden": [64]}},
+            methods=[{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": [1.0, 2], "delta": None}}],
+            training={"batch_size": 50, "epochs": 10},
+            seeds=[0, 1],
+            name="Another name",
+            tags=["x"],
+        ),
+        catalogue(),
+        max_runs=100,
+    )
+    assert [c.hash() for c in one.configs] == [c.hash() for c in other.configs]
+
+
+@pytest.mark.parametrize("part", ["data", "engine", "metric"])
+def test_other_data_or_code_is_another_run(part):
+    before = {c.hash() for c in expand(spec(), catalogue(), max_runs=100).configs}
+    after = {c.hash() for c in expand(spec(), catalogue(**{part: "2"}), max_runs=100).configs}
+    assert not before & after
+
+
+def test_code_of_one_method_concerns_its_own_runs_alone():
+    before = {c.hash() for c in expand(spec(), catalogue(), max_runs=100).configs}
+    after = {c.hash() for c in expand(spec(), catalogue(dp_sgd="2"), max_runs=100).configs}
+    assert len(before & after) == 2
+
+
+def test_a_method_overrides_training_and_may_sweep_it():
+    job = spec(methods=[{"name": "sgd"}, {"name": "dp_sgd", "training": {"learning_rate": [0.2, 0.4]}}], seeds=1)
+    rates = [
+        (c.setting.method.name, c.setting.training["learning_rate"])
+        for c in expand(job, catalogue(), max_runs=100).configs
+    ]
+    assert rates == [("sgd", 0.1), ("dp_sgd", 0.2), ("dp_sgd", 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"dataset": {"name": "adlt"}}, "dataset.name", "Did you mean 'adult'?"),
+        ({"dataset": {"name": "adult", "subgroups": ["gender"]}}, "dataset.subgroups.0", "sex"),
+        ({"dataset": {"name": "adult", "subgroups": [["sex", "sex"]]}}, "dataset.subgroups.0", "once"),
+        ({"dataset": {"name": "adult", "subgroups": [[]]}}, "dataset.subgroups.0", "once"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilon": []}}]}, "methods.0.params.epsilon", "leave it out"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilon": [1, 1.0]}}]}, "methods.0.params.epsilon", "repeated"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilon": -1}}]}, "methods.0.params.epsilon", "Change it"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilon": True}}]}, "methods.0.params.epsilon", "Change it"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilon": 10**400}}]}, "methods.0.params.epsilon", "Change it"),
+        ({"methods": [{"name": "dp_sgd", "params": {"delta": [1e-5]}}]}, "methods.0.params.delta", "one value"),
+        ({"methods": [{"name": "dp_sgd", "params": {"epsilonn": 1}}]}, "methods.0.params.epsilonn", "'epsilon'"),
+        ({"methods": [{"name": "dp_sgd", "params": {"floor": [1, 200]}}]}, "methods.0.params.floor", "raise cap"),
+        ({"training": {"optimizer": "sdg"}}, "training.optimizer", "sgd"),
+        ({"training": {"batch_size": 1001}}, "training.batch_size", "smaller"),
+        ({"training": {"epochs": 2.5}}, "training.epochs", "Change it"),
+        ({"evaluation": {"attacks": [{"name": "lira"}]}}, "evaluation.attacks.0.name", "loss_threshold"),
+        ({"seeds": 100}, "methods", "EQUIPOISE_MAX_RUNS_PER_JOB"),
+    ],
+)
+def test_each_wrong_field_is_named_with_the_fix(changes, field, says):
+    found = problems(spec(**changes))
+    assert says in found[field].fix
+    assert found[field].expected
+
+
+def test_an_absurd_sweep_is_counted_and_never_built():
+    many = [x / 1000 for x in range(1, 2001)]
+    job = spec(methods=[{"name": "dp_sgd", "params": {"epsilon": many, "floor": many, "cap": [100 + x for x in many]}}])
+    found = problems(job)
+    assert "16,000,000,000" in found["methods"].got
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+                    max_leaves=8))  # fmt: skip
+def test_any_value_is_taken_or_refused_and_never_breaks(value):
+    for schema in (DP, MLP):
+        for name in schema["properties"]:
+            taken, found = sweep(schema, {name: value}, "params")
+            assert found or all(option is not None or name == "delta" for option in taken[name])
