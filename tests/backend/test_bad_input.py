@@ -2,9 +2,13 @@
 
 import json
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from tests.backend import synthetic
+
+JSON = {"Content-Type": "application/json"}
 
 
 def refused(answer, field=None, status=422):
@@ -273,3 +277,43 @@ def test_a_locked_database_is_a_503_and_leaves_nothing(client, stored, monkeypat
 def test_methods_that_an_address_lacks_are_refused(client):
     refused(client.put("/api/jobs", json={}), status=405)
     refused(client.patch("/api/catalogue"), status=405)
+
+
+ODD = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.text(max_size=8),
+        st.sampled_from(["sgd", "dp_sgd", "epsilon", "all", "", "\ud800", "\x00", "1e999"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def places(value, at=()):
+    yield at
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*at, key))
+
+
+@hypothesis.settings(max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(data=st.data())
+def test_whatever_stands_anywhere_the_server_keeps_its_temper(client, data):
+    document = synthetic.spec()
+    where = data.draw(st.sampled_from(list(places(document))))
+    value = data.draw(ODD)
+    if where:
+        parent = document
+        for key in where[:-1]:
+            parent = parent[key]
+        parent[where[-1]] = value
+    else:
+        document = value
+    answer = client.post("/api/jobs/preview", content=json.dumps(document).encode(), headers=JSON)
+    assert answer.status_code in (200, 422)
+    if answer.status_code == 422:
+        refused(answer)

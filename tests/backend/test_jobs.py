@@ -1,5 +1,7 @@
 """Jobs over HTTP: submit, list, cancel, retry, delete."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from backend.store import jobs
@@ -47,6 +49,14 @@ def test_the_same_key_gives_the_same_job(client, queue, stored):
     assert other.status_code == 422
     assert other.json()["problems"][0]["field"] == "Idempotency-Key"
     assert stored() == before
+
+
+def test_the_same_key_from_many_at_once_makes_one_job(client, queue):
+    with ThreadPoolExecutor(8) as many:
+        answers = list(many.map(lambda _: submit(client, key="ours"), range(16)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(client.get("/api/jobs").json()["items"]) == 1
 
 
 def test_a_job_that_asks_for_nothing_new_ends_at_once(client, study, queue):
