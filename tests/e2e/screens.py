@@ -1,6 +1,6 @@
 """Takes pictures of every page, light and dark, wide and narrow, to be looked at.
 
-    python tests/e2e/screens.py http://127.0.0.1:8000 /tmp/screens [name ...]
+python tests/e2e/screens.py http://127.0.0.1:8000 /tmp/screens [name ...]
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--eq-line': '#e5e8ec',
     '--eq-hover': '#f3f5f7',
     '--eq-selected': '#eaf4fb',
-    '--eq-good': '#00775a',
+    '--eq-good': '#006a50',
     '--eq-alarm': '#b3261e',
     '--eq-alarm-soft': '#fdf1f0',
     '--eq-caution': '#8a5a00',
