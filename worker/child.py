@@ -114,6 +114,7 @@ def main() -> None:
         catalogue = None
         if setup.catalogue_module is not None:
             _identify()
+            _load_compiled_code()
             catalogue = _in_a_fork(setup.catalogue_module)
     except Exception as error:
         log.exception("the training code cannot be loaded")
@@ -217,6 +218,13 @@ def _identify() -> None:
 
     registry.registry()
     registry.engine_version()
+
+
+def _load_compiled_code() -> None:
+    """Numba sets itself up at the first call, for a third of a second: once here, and not in every process."""
+    from worker.training.streams import Purpose, shared_key, words
+
+    words(shared_key(0), Purpose.SPLIT, 0, 1)
 
 
 def _in_a_fork(module: str) -> str:

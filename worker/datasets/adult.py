@@ -103,8 +103,10 @@ class Adult(Dataset[AdultParams]):
         """Reads the package's file. Raises `DataMissing`."""
         if not FILE.is_file():
             raise DataMissing(f"The file {FILE.name} of the Adult data set is missing.", fix=_help())
-        raw = pq.read_table(FILE, read_dictionary=[*CATEGORICAL, "income"])
-        numeric = {name: raw.column(name).to_numpy() for name in NUMERIC}
+        # Not `read_table`, nor `to_numpy` below: they import pandas, half a second in every process that trains.
+        with pq.ParquetFile(FILE, read_dictionary=[*CATEGORICAL, "income"]) as file:
+            raw = file.read(use_threads=False)
+        numeric = {name: _array(raw.column(name)) for name in NUMERIC}
         coded = {name: _codes(raw.column(name)) for name in (*CATEGORICAL, "income")}
         complete = ~np.any([codes == values.index(MISSING) for codes, values in coded.values() if MISSING in values], 0)
         if params.missing == "drop":
@@ -142,13 +144,19 @@ class Adult(Dataset[AdultParams]):
 Coded = tuple[np.ndarray[Any, Any], tuple[str, ...]]
 
 
+def _array(column: Any) -> np.ndarray[Any, Any]:
+    """A column of numbers without missing ones."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.array(np.from_dlpack(whole))
+
+
 def _codes(column: Any) -> Coded:
     """Alphabetical codes of a dictionary column, whatever the order in the file."""
     whole: Any = column.combine_chunks()
     whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
     values = np.asarray(whole.dictionary.to_pylist(), dtype=object).astype(str)
     ordered, place = np.unique(values, return_inverse=True)
-    return place[whole.indices.to_numpy()].astype(np.int64), tuple(ordered.tolist())
+    return place[_array(whole.indices)].astype(np.int64), tuple(ordered.tolist())
 
 
 def _occurring(coded: Coded, rows: np.ndarray[Any, Any]) -> Coded:
