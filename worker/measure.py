@@ -252,7 +252,7 @@ def _data(name: str, params: str, seed: int) -> Data:
 def _changed(what: str, planned: str, here: str) -> DataChanged:
     return DataChanged(
         f"Since the study was submitted, {what} changed (planned on {planned[:16]}, this worker has {here[:16]}).",
-        fix="Submit the study again, or start a worker with the version it was submitted with.",
+        fix="Retry the study to run it on what is there now, or start a worker with what it was submitted with.",
     )
 
 
