@@ -115,7 +115,7 @@ def test_changed_code_or_data_stops_the_job_with_a_sentence():
     ):
         with pytest.raises(DataChanged, match="Since the study was submitted") as error:
             measure_run(changed(config, **what))
-        assert "Submit the study again" in error.value.sentence()
+        assert "Retry the study" in error.value.sentence()
     with pytest.raises(JobFailed, match="no model named cnn"):
         measure_run(changed(config, model=config.setting.model.model_copy(update={"name": "cnn"})))
 
