@@ -26,6 +26,9 @@ f32 = np.float32
 # Without `nnan` and `ninf`, which would let the compiler hide a run that diverges.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 compiled: Any = njit(nogil=True, cache=True, fastmath=FAST, boundscheck=False)
+# Inlined before anything is compiled: of a function that several others call, the compiler would keep several
+# versions that differ in the last bit, and which one runs would depend on whether it was compiled now or loaded.
+inlined: Any = njit(nogil=True, fastmath=FAST, boundscheck=False, inline="always")
 
 #: Columns of `meta`, one row per layer.
 INPUTS, PADDED, OUTPUTS, STRIDE, WEIGHTS, BIAS, H, Z, D, NARROW, LOGICAL = range(11)
@@ -36,7 +39,7 @@ SGD, ADAM, ADAMW = range(3)
 LOSS, RECORDS, CLIPPED, KEPT = range(4)
 
 
-@compiled
+@inlined
 def _dense(a: Any, ia: Any, a_row: Any, a_term: Any, b: Any, ib: Any, b_term: Any, init: Any, ii: Any, init_row: Any,
            out: Any, io: Any, out_row: Any, rows: Any, columns: Any, terms: Any) -> None:  # fmt: skip
     """out[m, c] = init[m, c] + sum_t a[m, t] b[t, c]; `rows` a multiple of 6, `columns` of 16."""
@@ -51,7 +54,7 @@ def _dense(a: Any, ia: Any, a_row: Any, a_term: Any, b: Any, ib: Any, b_term: An
                           out, io + m * out_row + p, out_row, terms)  # fmt: skip
 
 
-@compiled
+@inlined
 def _activate(z: Any, activation: Any) -> Any:
     if activation == RELU:
         return v.positive(z)
@@ -60,7 +63,7 @@ def _activate(z: Any, activation: Any) -> Any:
     return v.mul(z, v.normal_cdf(z))
 
 
-@compiled
+@inlined
 def _backward_activation(g: Any, h: Any, z: Any, activation: Any) -> Any:
     """g times the derivative of the activation, from its output h or, for GELU, its input z."""
     if activation == RELU:
@@ -71,7 +74,7 @@ def _backward_activation(g: Any, h: Any, z: Any, activation: Any) -> Any:
     return v.mul(g, v.fma(z, density, v.normal_cdf(z)))
 
 
-@compiled
+@inlined
 def _first_layer(batch: Any, n: Any, padded: Any, active: Any, x: Any, x_stride: Any, numeric: Any, meta: Any,
                  weights: Any, work: Any, activation: Any, last: Any) -> None:  # fmt: skip
     """Numeric columns by a dense product, one-hot columns by adding the rows of weights that are active."""
@@ -122,7 +125,7 @@ def _first_layer(batch: Any, n: Any, padded: Any, active: Any, x: Any, x_stride:
                 v.store(work, h + i * stride + p, _activate(a0, activation))
 
 
-@compiled
+@inlined
 def _hidden_layer(layer: Any, padded: Any, meta: Any, weights: Any, work: Any, activation: Any, last: Any) -> None:
     stride, before = meta[layer, STRIDE], meta[layer - 1, STRIDE]
     h, z = meta[layer, H], meta[layer, Z]
@@ -134,7 +137,7 @@ def _hidden_layer(layer: Any, padded: Any, meta: Any, weights: Any, work: Any, a
             v.store(work, h + at, _activate(v.load(work, target + at), activation))
 
 
-@compiled
+@inlined
 def _squares(n: Any, start: Any, stride: Any, work: Any, out: Any) -> None:
     """out[i] = squared norm of row i."""
     for i in range(n):
@@ -145,7 +148,7 @@ def _squares(n: Any, start: Any, stride: Any, work: Any, out: Any) -> None:
         out[i] = v.total(s)
 
 
-@compiled
+@inlined
 def _narrow_logits(n: Any, meta: Any, layer: Any, weights: Any, work: Any, logits: Any, capacity: Any) -> None:
     """logits[k, i], one dot product each; the input is the hidden layer below."""
     stride, h = meta[layer - 1, STRIDE], meta[layer - 1, H]
@@ -163,7 +166,7 @@ def _narrow_logits(n: Any, meta: Any, layer: Any, weights: Any, work: Any, logit
             logits[k * capacity + i] = v.total(v.add(s0, s1)) + bias
 
 
-@compiled
+@inlined
 def _wide_logits(n: Any, meta: Any, layer: Any, work: Any, logits: Any, capacity: Any) -> None:
     """Turns the last layer's rows into logits[k, i]."""
     stride, h = meta[layer, STRIDE], meta[layer, H]
@@ -172,7 +175,7 @@ def _wide_logits(n: Any, meta: Any, layer: Any, work: Any, logits: Any, capacity
             logits[k * capacity + i] = work[h + i * stride + k]
 
 
-@compiled
+@inlined
 def _errors(batch: Any, n: Any, classes: Any, labels: Any, values: Any, loss_kind: Any, logits: Any, errors: Any,
             error_squares: Any, losses: Any, capacity: Any) -> None:  # fmt: skip
     """Loss of each record and its derivative by the logits, errors[k, i]."""
@@ -211,7 +214,7 @@ def _errors(batch: Any, n: Any, classes: Any, labels: Any, values: Any, loss_kin
         error_squares[i] = squares + rest * rest
 
 
-@compiled
+@inlined
 def _narrow_backward(n: Any, meta: Any, layer: Any, weights: Any, work: Any, errors: Any, activation: Any,
                      squares: Any, capacity: Any) -> None:  # fmt: skip
     """Errors of the hidden layer below a narrow last one, and their squared norms."""
@@ -231,7 +234,7 @@ def _narrow_backward(n: Any, meta: Any, layer: Any, weights: Any, work: Any, err
         squares[i] = v.total(s)
 
 
-@compiled
+@inlined
 def _wide_errors(n: Any, padded: Any, meta: Any, layer: Any, work: Any, errors: Any, capacity: Any) -> None:
     """Writes errors[k, i] into the last layer's rows."""
     stride, d = meta[layer, STRIDE], meta[layer, D]
@@ -240,7 +243,7 @@ def _wide_errors(n: Any, padded: Any, meta: Any, layer: Any, work: Any, errors: 
             work[d + i * stride + k] = errors[k * capacity + i] if i < n else f32(0)
 
 
-@compiled
+@inlined
 def _backward(n: Any, padded: Any, layer: Any, meta: Any, weights: Any, work: Any, turned: Any, zeros: Any,
               activation: Any, squares: Any) -> None:  # fmt: skip
     """Errors of layer - 1 from those of `layer`: D_below = (D W^T) * activation'."""
@@ -267,7 +270,7 @@ def _backward(n: Any, padded: Any, layer: Any, meta: Any, weights: Any, work: An
         squares[i] = v.total(s)
 
 
-@compiled
+@inlined
 def _forward(batch: Any, n: Any, padded: Any, numeric: Any, active: Any, x: Any, meta: Any, weights: Any, work: Any,
              logits: Any, activation: Any, capacity: Any) -> None:  # fmt: skip
     """Inputs of the rows in `batch` to logits[k, i], leaving every layer's output in `work`."""
@@ -371,7 +374,7 @@ def gradients(key0: Any, key1: Any, purpose: Any, step: Any, log_keep: Any, pool
     return n
 
 
-@compiled
+@inlined
 def _scale_errors(n: Any, padded: Any, start: Any, stride: Any, factors: Any, work: Any, sums: Any, bias: Any) -> None:
     """D[i] *= factors[i], in place; the bias' gradient is the sum over records."""
     for p in range(0, stride, 16):
@@ -432,7 +435,7 @@ def weighted_sum(n: Any, factors: Any, batch: Any, active: Any, columns: Any, me
                    meta[layer, PADDED], stride, padded)  # fmt: skip
 
 
-@compiled
+@inlined
 def _narrow_sum(n: Any, classes: Any, h: Any, below: Any, work: Any, errors: Any, sums: Any, w: Any, stride: Any,
                 capacity: Any) -> None:  # fmt: skip
     for k in range(classes):
@@ -455,7 +458,7 @@ def _narrow_sum(n: Any, classes: Any, h: Any, below: Any, work: Any, errors: Any
             v.store(sums, w + k * stride + p, a0)
 
 
-@compiled
+@inlined
 def _scatter(n: Any, batch: Any, active: Any, start: Any, stride: Any, work: Any, sums: Any, w: Any) -> None:
     """Adds each record's scaled error to the rows of its active one-hot columns."""
     hot = active.shape[1]
@@ -479,14 +482,14 @@ def _scatter(n: Any, batch: Any, active: Any, start: Any, stride: Any, work: Any
                 v.store(sums, o, v.add(g0, v.load(sums, o)))
 
 
-@compiled
+@inlined
 def _plain_step(weights: Any, sums: Any, noise: Any, inverse_batch: Any, noise_std: Any, keep: Any, rate: Any) -> None:
     """SGD without momentum on a contiguous row: w = keep * w - rate * mean gradient."""
     for i in range(weights.shape[0]):
         weights[i] = keep * weights[i] - rate * ((sums[i] + noise_std * noise[i]) * inverse_batch)
 
 
-@compiled
+@inlined
 def _momentum_step(weights: Any, sums: Any, noise: Any, first: Any, inverse_batch: Any, noise_std: Any,
                    rate: Any, momentum: Any, decay: Any) -> None:  # fmt: skip
     for i in range(weights.shape[0]):
@@ -496,7 +499,7 @@ def _momentum_step(weights: Any, sums: Any, noise: Any, first: Any, inverse_batc
         weights[i] -= rate * g
 
 
-@compiled
+@inlined
 def _adam_step(weights: Any, sums: Any, noise: Any, first: Any, second: Any, inverse_batch: Any, noise_std: Any,
                rate: Any, decay: Any, keep: Any, beta1: Any, beta2: Any, eps: Any, correction1: Any,
                correction2: Any) -> None:  # fmt: skip
@@ -510,7 +513,7 @@ def _adam_step(weights: Any, sums: Any, noise: Any, first: Any, second: Any, inv
         weights[i] = keep * w - rate * (m * correction1) / (np.sqrt(s * correction2) + eps)
 
 
-@compiled
+@inlined
 def _step_row(at: Any, count: Any, noise: Any, weights: Any, sums: Any, first: Any, second: Any, inverse_batch: Any,
               noise_std: Any, optimizer: Any, rate: Any, momentum: Any, decay: Any, beta1: Any, beta2: Any, eps: Any,
               correction1: Any, correction2: Any) -> None:  # fmt: skip
