@@ -105,21 +105,14 @@ def worker(
         if missing := missing_packages():
             _fail(f"The training packages are not installed ({', '.join(missing)}): pip install 'equipoise[worker]'")
         require_writable(settings)
-        from worker.main import leave, run_worker
-
-        run_worker(
-            settings,
-            device,
-            [name.strip() for name in queues.split(",") if name.strip()],
-            embedded=settings.embedded(),
-            concurrency=concurrency,
-            parallel=processes or None,
-        )
     except EquipoiseError as error:
         _fail(error.sentence())
-    except RuntimeError as error:
-        _fail(f"The training code cannot be loaded: {error}")
-    leave(0)
+    # The worker is a program of its own: nothing here imports it, this process becomes it.
+    options = ["--device", device, "--queues", queues, "--concurrency", str(concurrency), "--processes", str(processes)]
+    if settings.embedded():
+        options.append("--embedded")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "worker.main", *options])
 
 
 @app.command()

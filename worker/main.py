@@ -169,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--queues", default="cpu")
     parser.add_argument("--concurrency", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=0, help="Runs trained at a time; 0 is one per core.")
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--parent", type=int, help="End in order when this process, which started it, ends.")
     options = parser.parse_args(arguments)
@@ -180,9 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_worker(
             settings,
             options.device,
-            options.queues.split(","),
+            [name.strip() for name in options.queues.split(",") if name.strip()],
             options.embedded,
             concurrency=options.concurrency,
+            parallel=options.processes or None,
         )
     except EquipoiseError as error:
         log.error(error.sentence())
