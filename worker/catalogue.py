@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from backend.contracts.catalogue import Catalogue, DatasetFacts, MethodFacts, MetricInfo, Plugin
+from backend.contracts.catalogue import Catalogue, DatasetFacts, DatasetVariant, MethodFacts, MetricInfo, Plugin
 from backend.contracts.runs import canonical_hash
 from backend.contracts.training import Training
 from worker.attacks._report import metrics_of
@@ -53,4 +54,13 @@ def _describe(one: Found) -> Plugin:
 def _dataset_facts(plugin: Any) -> DatasetFacts:
     facts = plugin.facts(plugin.Params())
     assert isinstance(facts, DatasetFacts)
-    return facts
+    return facts.model_copy(update={"variants": list(_variants(plugin, facts))})
+
+
+def _variants(plugin: Any, default: DatasetFacts) -> Iterator[DatasetVariant]:
+    """Switches and choices of the dataset under which the number of rows is another one."""
+    for name, schema in plugin.Params.model_json_schema().get("properties", {}).items():
+        for value in schema.get("enum", [True, False] if schema.get("type") == "boolean" else []):
+            facts = plugin.facts(plugin.Params(**{name: value}))
+            if facts.rows and facts.train_rows and facts.rows != default.rows:
+                yield DatasetVariant(param=name, value=value, rows=facts.rows, train_rows=facts.train_rows)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.contracts.base import Contract, Name
+from backend.contracts.base import Contract, Name, Params
 
 PluginKind = Literal["dataset", "model", "method", "metric", "attack"]
 
@@ -20,6 +20,15 @@ class Attribute(Contract):
     name: str
     title: str
     values: list[str]
+
+
+class DatasetVariant(Contract):
+    """How many rows there are where one parameter has another value than its default."""
+
+    param: str
+    value: str | bool
+    rows: int
+    train_rows: int
 
 
 class DatasetFacts(Contract):
@@ -35,6 +44,23 @@ class DatasetFacts(Contract):
     attributes: list[Attribute] = Field(default_factory=list)
     licence: str = ""
     source: str = ""
+    variants: list[DatasetVariant] = Field(default_factory=list, description="Parameters that change the rows.")
+
+    def train_rows_for(self, params: Params) -> int | None:
+        """Training rows with these parameters: the n of the run's accounting. None where it is not known.
+
+        A parameter named `limit` caps the rows, in every dataset that has one; the training part follows in proportion.
+        """
+        rows, train_rows = self.rows, self.train_rows
+        if not rows or not train_rows:
+            return None
+        for variant in self.variants:
+            if params.get(variant.param) == variant.value:
+                rows, train_rows = variant.rows, variant.train_rows
+        limit = params.get("limit")
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit < rows:
+            return max(1, round(train_rows * limit / rows))
+        return train_rows
 
 
 class MethodFacts(Contract):

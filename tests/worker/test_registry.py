@@ -6,6 +6,7 @@ import pytest
 
 from backend.errors import JobFailed
 from worker import registry
+from worker.catalogue import build_catalogue
 from worker.registry import Registry, code_version, engine_version
 
 PLUGIN_TEXT = '''
@@ -65,3 +66,14 @@ def test_an_unknown_plugin_is_named_with_those_there_are():
 def test_an_empty_registry_has_a_version_too():
     assert len(Registry([]).metrics_version()) == 16
     assert engine_version() == engine_version()
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"missing": "category"}, {"limit": 5000}, {"missing": "category", "limit": 999}]
+)
+def test_rows_promised_by_the_catalogue_are_those_that_a_run_trains_on(params):
+    """The noise shown before a study stands on them."""
+    adult = registry.registry().find("dataset", "adult").plugin
+    facts = build_catalogue().find("dataset", "adult").dataset
+    table = adult.load(adult.Params(**params))
+    assert facts.train_rows_for(adult.Params(**params).model_dump()) == len(table.split(0).train)

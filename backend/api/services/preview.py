@@ -130,20 +130,12 @@ def _epsilon_field(spec: JobSpec, method: str, epsilon: float) -> str:
 
 
 def train_rows(spec: JobSpec, catalogue: Catalogue) -> Callable[[Setting], int] | None:
-    """Training rows of a setting. A dataset's `limit` parameter, where it has one, caps the rows in proportion."""
+    """Training rows of a setting, None where the dataset does not say."""
     plugin = catalogue.find("dataset", spec.dataset.name)
     facts = plugin.dataset if plugin else None
-    if facts is None or not facts.train_rows or not facts.rows:
+    if facts is None or facts.train_rows_for({}) is None:
         return None
-    rows, whole = facts.train_rows, facts.rows
-
-    def of(setting: Setting) -> int:
-        limit = setting.dataset.params.get("limit")
-        if isinstance(limit, int) and not isinstance(limit, bool) and limit < whole:
-            return max(1, round(rows * limit / whole))
-        return rows
-
-    return of
+    return lambda setting: facts.train_rows_for(setting.dataset.params) or 1
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -164,10 +156,7 @@ def expected_seconds(session: Session, todo: list[RunConfig], catalogue: Catalog
 
     def work(setting: Setting) -> float:
         data = facts.get(setting.dataset.name)
-        rows = data.train_rows if data and data.train_rows else 10_000
-        limit = setting.dataset.params.get("limit")
-        if isinstance(limit, int) and data and data.rows:
-            rows = max(1, rows * min(limit, data.rows) // data.rows)
+        rows = (data.train_rows_for(setting.dataset.params) if data else None) or 10_000
         return rows * _number(setting, "epochs")
 
     rates: dict[tuple[str, ...], list[float]] = {}

@@ -332,6 +332,36 @@ export type DatasetFacts = {
      * Source
      */
     source?: string;
+    /**
+     * Variants
+     *
+     * Parameters that change the rows.
+     */
+    variants?: Array<DatasetVariant>;
+};
+
+/**
+ * DatasetVariant
+ *
+ * How many rows there are where one parameter has another value than its default.
+ */
+export type DatasetVariant = {
+    /**
+     * Param
+     */
+    param: string;
+    /**
+     * Value
+     */
+    value: string | boolean;
+    /**
+     * Rows
+     */
+    rows: number;
+    /**
+     * Train Rows
+     */
+    train_rows: number;
 };
 
 /**
