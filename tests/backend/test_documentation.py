@@ -32,3 +32,9 @@ def test_every_verb_of_the_makefile_is_described():
     for verb in ("setup", "run", "test", "lint", "web", "client", "e2e", "bench"):
         assert verb in phony
         assert re.search(rf"^{verb}:.*## ", makefile, re.M), verb
+
+
+def test_every_address_in_the_readme_exists(client):
+    for address in set(re.findall(r"/api/[a-z./]+[a-z]", (ROOT / "README.md").read_text())):
+        # 405 and 422 are answers of a route that is there.
+        assert client.get(address).status_code != 404, address
