@@ -191,9 +191,9 @@ def run_attempt(
     """One attempt with `module`'s `plan` and `measure_run`, on `parallel` processes."""
     measuring = importlib.import_module(module)
 
-    def measure(config: RunConfig, on_epoch: Callable[[int, int], None]) -> RunResult:
+    def measure(config: RunConfig, on_progress: Callable[[str, float], None]) -> RunResult:
         _single_threaded()
-        result: RunResult = measuring.measure_run(config, cache_dir=cache_dir, on_epoch=on_epoch)
+        result: RunResult = measuring.measure_run(config, cache_dir=cache_dir, on_progress=on_progress)
         return result
 
     def order(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:

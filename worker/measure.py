@@ -8,71 +8,27 @@ once; they may share `cache_dir`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from backend.contracts.catalogue import PluginKind
-from backend.contracts.results import ALL, Measurement, Roc, RunResult
+from backend.contracts.results import RunResult
 from backend.contracts.runs import Part, RunConfig, canonical_hash
 from backend.contracts.training import Training
 from backend.errors import DataChanged, EpsilonUnreachable
-from worker.attacks._report import report
-from worker.attacks._target import Target
 from worker.datasets._table import Table
-from worker.metrics._predictions import Groups, Predictions, RunFigures
+from worker.evaluate import Data, Prepared, evaluate
 from worker.plugins import Params
 from worker.privacy.accounting import Schedule, budget
 from worker.registry import engine_version, registry
-from worker.training.engine import Examples, OnEpoch, Trained, Work, choose
+from worker.training.checkpoints import Checkpoints
+from worker.training.engine import Examples, OnProgress, Watch, Work, choose
 from worker.training.engines import ENGINES
-from worker.training.losses import per_record_numpy
 from worker.training.streams import Streams
-
-#: A model that predicts one class for at least this share of the test rows is degenerate: its gaps mean nothing.
-DEGENERATE_SHARE = 0.99
-
-#: What is measured on the validation split, besides gaps: enough to choose settings by.
-VALIDATION_METRICS = frozenset({"n", "loss", "accuracy", "balanced_accuracy", "auroc", "majority_share"})
-#: Families of metrics that are kept whole on the validation split.
-VALIDATION_FAMILIES = frozenset({"gaps"})
-
-
-@dataclass(frozen=True)
-class Data:
-    """A dataset as the runs of one seed see it."""
-
-    table: Table
-    train: Examples
-    validation: Examples
-    test: Examples
-    _groups: dict[tuple[object, ...], Groups] = field(default_factory=dict, compare=False, repr=False)
-
-    def groups(self, part: Literal["validation", "test", "candidates"], choices: Sequence[Sequence[str]]) -> Groups:
-        """Subgroups of a part, found once for all runs; an attack's candidates are training rows, then test rows."""
-        key = (part, *map(tuple, choices))
-        if key not in self._groups:
-            rows = {
-                "validation": self.validation.rows,
-                "test": self.test.rows,
-                "candidates": np.concatenate([self.train.rows, self.test.rows]),
-            }[part]
-            self._groups[key] = Groups.of(self.table.attributes, choices, rows)
-        return self._groups[key]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run ready to be trained."""
-
-    config: RunConfig
-    data: Data
-    work: Work
 
 
 def plan(configs: Iterable[RunConfig]) -> list[list[RunConfig]]:
@@ -121,7 +77,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     rows = len(data.train)
     work = Work(
         key=config.key(),
-        streams=Streams.of(config.seed, config.hash()),
+        streams=Streams.of(config.seed, config.hash(), secure=training.noise_source == "system"),
         task=data.table.task,
         inputs=data.train.features.shape[1],
         outputs=data.table.outputs,
@@ -138,12 +94,13 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     return Prepared(config, data, work)
 
 
-def measure_run(config: RunConfig, *, cache_dir: Path | None = None, on_epoch: OnEpoch | None = None) -> RunResult:
+def measure_run(
+    config: RunConfig, *, cache_dir: Path | None = None, on_progress: OnProgress | None = None
+) -> RunResult:
     """Train, evaluate and attack one run.
 
-    `on_epoch(done, epochs)` is called after each epoch; what it raises ends the training. A run that diverges, or
-    whose setting is impossible, is a result with that status and a message. Raises `DataMissing` and `DataChanged`
-    where the whole job cannot go on.
+    A run that diverges, or whose setting is impossible, is a result with that status and a message. Raises
+    `DataMissing` and `DataChanged` where the whole job cannot go on.
     """
     try:
         prepared = prepare(config, cache_dir=cache_dir)
@@ -152,77 +109,9 @@ def measure_run(config: RunConfig, *, cache_dir: Path | None = None, on_epoch: O
     except ValidationError as error:
         return RunResult(key=config.key(), status="failed", message=_sentence(error))
     engine = choose(prepared.work, ENGINES)
-    (trained,) = engine.train([prepared.work], on_epoch)
+    kept = Checkpoints(cache_dir / "checkpoints") if cache_dir is not None else None
+    (trained,) = engine.train([prepared.work], Watch(on_progress, kept))
     return evaluate(prepared, trained)
-
-
-def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
-    """Everything that is measured of a trained run."""
-    data, work, subgroups = prepared.data, prepared.work, prepared.config.setting.subgroups
-    privacy = work.budget
-    figures = RunFigures(
-        wall_seconds=trained.seconds,
-        steps=work.schedule.steps,
-        epsilon=privacy.epsilon if privacy else None,
-        delta=privacy.delta if privacy else None,
-        noise_multiplier=privacy.sigma if privacy else None,
-    )
-    common: dict[str, Any] = {
-        "key": work.key,
-        "engine": trained.engine,
-        "wall_seconds": trained.seconds,
-        "history": trained.history,
-    }
-    if trained.diverged is not None:
-        return RunResult(status="diverged", message=trained.diverged, **common)
-    test = Predictions(trained.logits(data.test), data.test.target, data.table.task, "test", figures)
-    validation = Predictions(trained.logits(data.validation), data.validation.target, data.table.task, "validation")
-    measurements: list[Measurement] = []
-    for one in registry().all("metric"):
-        measurements += one.plugin.measure(test, data.groups("test", subgroups))
-        whole = one.plugin.name in VALIDATION_FAMILIES
-        measurements += (
-            m
-            for m in one.plugin.measure(validation, data.groups("validation", subgroups))
-            if whole or m.metric in VALIDATION_METRICS
-        )
-    attacks, rocs = _attack(prepared, trained, test)
-    return RunResult(
-        status="succeeded",
-        degenerate=degenerate(measurements),
-        measurements=measurements + attacks,
-        rocs=rocs,
-        **common,
-    )
-
-
-def degenerate(measurements: Sequence[Measurement]) -> bool:
-    """Whether one class is predicted for at least `DEGENERATE_SHARE` of all test rows."""
-    return any(
-        m.metric == "majority_share" and m.subgroup == ALL and m.split == "test" and (m.value or 0) >= DEGENERATE_SHARE
-        for m in measurements
-    )
-
-
-def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[list[Measurement], list[Roc]]:
-    """Members are the training rows, non-members the test rows: both drawn from the same strata."""
-    data, setting = prepared.data, prepared.config.setting
-    measurements: list[Measurement] = []
-    rocs: list[Roc] = []
-    if not setting.attacks:
-        return measurements, rocs
-    logits = np.concatenate([trained.logits(data.train), test.logits])
-    target = np.concatenate([data.train.target, data.test.target])
-    members = np.arange(len(target)) < len(data.train)
-    groups = data.groups("candidates", setting.subgroups)
-    losses = per_record_numpy(logits, target, data.table.task)
-    candidates = Target(logits, target, losses, members, groups, data.table.task)
-    for part in setting.attacks:
-        attack, params = _plugin("attack", part)
-        figures, curves = report(attack.name, attack.score(candidates, params), members, groups)
-        measurements += figures
-        rocs += curves
-    return measurements, rocs
 
 
 def _plugin(kind: PluginKind, part: Part) -> tuple[Any, Params]:

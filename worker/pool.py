@@ -10,7 +10,6 @@ import ctypes
 import os
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +28,10 @@ log = get_logger(__name__)
 #: How often one run is started, when the process that trains it is killed from outside.
 STARTS_PER_RUN = 2
 
-OnEpoch = Callable[[int, int], None]
+#: Called with a run's key and the share of it that is done.
+OnProgress = Callable[[str, float], None]
 #: Trains and evaluates one run; called in a process of its own.
-MeasureRun = Callable[[RunConfig, OnEpoch], RunResult]
+MeasureRun = Callable[[RunConfig, OnProgress], RunResult]
 
 
 @dataclass(frozen=True)
@@ -177,16 +177,8 @@ def _work(pipe: Connection, close: Sequence[Connection], measure: MeasureRun) ->
 
 def _guarded(config: RunConfig, measure: MeasureRun, pipe: Connection) -> RunResult | EquipoiseError:
     key = config.key()
-    last = 0.0
-
-    def on_epoch(done: int, epochs: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.1:
-            last = time.monotonic()
-            pipe.send(RunProgress(key, done / max(1, epochs)))
-
     try:
-        return measure(config, on_epoch)
+        return measure(config, lambda key, share: pipe.send(RunProgress(key, share)))
     except (JobFailed, StaleAttempt) as error:
         return error
     except MemoryError:

@@ -51,16 +51,48 @@ class Training(Contract):
     learning_rate: float = param(
         0.1, "Learning rate", "Step size of the optimizer.", gt=0, le=100, sweepable=True, log=True
     )
-    optimizer: Literal["sgd", "adam"] = param(
-        "sgd", "Optimizer", "Plain or momentum SGD, or Adam (Kingma & Ba 2015).", sweepable=True
+    optimizer: Literal["sgd", "adam", "adamw"] = param(
+        "sgd",
+        "Optimizer",
+        "Plain or momentum SGD, Adam (Kingma & Ba 2015), or AdamW, whose weight decay is decoupled from the gradient "
+        "(Loshchilov & Hutter 2019).",
+        sweepable=True,
     )
-    momentum: float = param(0.0, "Momentum", "Of SGD; Adam ignores it.", ge=0, lt=1, sweepable=True, advanced=True)
+    momentum: float = param(
+        0.0, "Momentum", "Of SGD; Adam and AdamW ignore it.", ge=0, lt=1, sweepable=True, advanced=True
+    )
     weight_decay: float = param(
         0.0,
         "Weight decay",
-        "L2 penalty added to the gradient after clipping and noise.",
+        "L2 penalty added to the gradient after clipping and noise; AdamW shrinks the weights instead.",
         ge=0,
         le=10,
         sweepable=True,
+        advanced=True,
+    )
+    schedule: Literal["constant", "linear", "cosine", "step"] = param(
+        "constant",
+        "Learning rate schedule",
+        "How the learning rate goes on after the warm-up: constant, linearly or along a half cosine to zero, or to a "
+        "tenth after half of the steps and to a hundredth after three quarters.",
+        sweepable=True,
+        advanced=True,
+    )
+    warmup: float = param(
+        0.0,
+        "Warm-up",
+        "Share of the steps during which the learning rate rises linearly to its full value.",
+        unit="share of steps",
+        ge=0,
+        le=0.9,
+        sweepable=True,
+        advanced=True,
+    )
+    noise_source: Literal["keyed", "system"] = param(
+        "keyed",
+        "Source of the noise",
+        "keyed: a generator keyed by the run's configuration, so that the run can be repeated bit for bit, by anybody "
+        "who knows that configuration. system: the operating system's secure source, for a model that is released; "
+        "slower, and never the same twice.",
         advanced=True,
     )

@@ -35,7 +35,9 @@ def plan(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     return [list(configs)]
 
 
-def measure_run(config: RunConfig, *, cache_dir: Path | None = None, on_epoch: Callable[[int, int], None]) -> RunResult:
+def measure_run(
+    config: RunConfig, *, cache_dir: Path | None = None, on_progress: Callable[[str, float], None]
+) -> RunResult:
     """What happens is written in the configuration."""
     orders = config.setting.training
     marks = Path(str(orders["marks"]))
@@ -56,7 +58,7 @@ def measure_run(config: RunConfig, *, cache_dir: Path | None = None, on_epoch: C
         os.killpg(os.getpgid(0), signal.SIGKILL)
     while (marks / "hold").exists() and config.seed in orders.get("held", []):  # type: ignore[operator]
         time.sleep(0.02)
-    on_epoch(1, 2)
+    on_progress(config.key(), 0.5)
     return RunResult(
         key=config.key(),
         status="diverged" if config.seed in orders.get("diverged", []) else "succeeded",  # type: ignore[operator]
@@ -119,7 +121,7 @@ def claim(database: Database, job_id: str) -> int:
 
 
 def pool(parallel: int = 2) -> Pool:
-    return Pool(lambda config, on_epoch: measure_run(config, on_epoch=on_epoch), parallel, tick_seconds=0.02)
+    return Pool(lambda config, on_progress: measure_run(config, on_progress=on_progress), parallel, tick_seconds=0.02)
 
 
 def attempt_at(database: Database, job_id: str) -> str | None:

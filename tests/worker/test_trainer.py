@@ -19,6 +19,7 @@ from worker.models.mlp import MlpParams
 from worker.plugins import Model, NoParams
 from worker.privacy.accounting import Budget
 from worker.testing import toy_table, toy_work
+from worker.training import engine
 from worker.training.engine import choose
 from worker.training.engines import ENGINES
 from worker.training.initial import build
@@ -271,11 +272,13 @@ def test_divergence_is_a_result_with_a_message(method):
     assert "learning rate" in trained.diverged
 
 
-def test_history_and_progress():
+def test_history_and_progress(monkeypatch):
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0)
     seen = []
     work = toy_work(SOFT, epochs=3)
-    (trained,) = OpacusEngine().train([work], lambda done, epochs: seen.append((done, epochs)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    (trained,) = OpacusEngine().train([work], engine.Watch(lambda key, share: seen.append((key, share))))
+    steps = work.schedule.steps
+    assert seen == [(work.key, pytest.approx(step / steps)) for step in range(1, steps + 1)]
     history = {s.name: s for s in trained.history}
     assert history["threshold"].steps == [0, 1, 2, 3]
     assert history["validation_accuracy"].steps == [1, 2, 3]
@@ -285,15 +288,17 @@ def test_history_and_progress():
     assert history["validation_loss"].values[-1] == pytest.approx(loss)
 
 
-def test_what_progress_raises_ends_the_training():
+def test_what_progress_raises_ends_the_training(monkeypatch):
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0)
+
     class Cancelled(Exception):
         pass
 
-    def cancel(done, epochs):
+    def cancel(key, share):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(OpacusEngine().train([toy_work(SGD)], cancel))
+        list(OpacusEngine().train([toy_work(SGD)], engine.Watch(cancel)))
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,6 +7,7 @@ engines in order of preference, so a faster one is added in front of the list an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,12 +20,52 @@ from backend.errors import JobFailed
 from worker.datasets._table import Encoded, Integers, Table, Task
 from worker.plugins import Method, Model, Params
 from worker.privacy.accounting import Budget, Schedule
+from worker.training.checkpoints import Checkpoints
+from worker.training.schedules import learning_rate
 from worker.training.streams import Streams
 
 Array = np.ndarray[Any, Any]
 
-#: Called with the epoch just finished (from 1) and the number of epochs. What it raises ends the training.
-OnEpoch = Callable[[int, int], None]
+#: Called with a run's key and the share of its steps that are done. What it raises ends the training.
+OnProgress = Callable[[str, float], None]
+#: At least this often a run in training says how far it is.
+PROGRESS_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while runs are trained, and where they keep what they need to go on after a crash."""
+
+    on_progress: OnProgress | None = None
+    checkpoints: Checkpoints | None = None
+
+    def follow(self, key: str) -> Lookout:
+        """For one run that begins now."""
+        if self.checkpoints is not None:
+            self.checkpoints.started(key)
+        return Lookout(self, key)
+
+
+class Lookout:
+    """Tells an engine, step by step and at little cost, when to report and when to keep a checkpoint."""
+
+    def __init__(self, watch: Watch, key: str) -> None:
+        self._watch, self._key = watch, key
+        self._reported = time.monotonic()
+
+    def step(self, done: int, steps: int) -> bool:
+        """After each step: reports progress where it is time; True where a checkpoint is due."""
+        now = time.monotonic()
+        if now - self._reported < PROGRESS_SECONDS:
+            return False
+        self._reported = now
+        if self._watch.on_progress is not None:
+            self._watch.on_progress(self._key, done / max(1, steps))
+        return self._watch.checkpoints is not None and self._watch.checkpoints.due(self._key)
+
+
+#: Nobody looks on and nothing is kept.
+UNWATCHED = Watch()
 
 
 @dataclass(frozen=True)
@@ -70,6 +111,10 @@ class Work:
         """Expected rows of a batch: what every summed gradient is divided by."""
         return self.schedule.sampling_rate * len(self.train)
 
+    def learning_rate(self, step: int) -> float:
+        """Of one step, by the run's schedule."""
+        return learning_rate(self.training, step, self.schedule.steps)
+
 
 @dataclass
 class Trained:
@@ -99,8 +144,11 @@ class Engine(Protocol):
     def refuses(self, work: Work) -> str | None:
         """Why this engine cannot train that run, or None where it can."""
 
-    def train(self, works: Sequence[Work], on_epoch: OnEpoch | None = None) -> Iterator[Trained]:
-        """Train all, yielding each as it is done. A diverging run is a result, not an exception."""
+    def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
+        """Train all, yielding each as it is done. A diverging run is a result, not an exception.
+
+        A run that has a checkpoint goes on from it.
+        """
 
 
 def choose(work: Work, engines: Iterable[Engine]) -> Engine:

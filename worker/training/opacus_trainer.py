@@ -11,20 +11,20 @@ Methods see neither: they turn norms into scales.
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 
+from backend.contracts.training import Training
 from worker.plugins import State
-from worker.training.engine import Array, Examples, OnEpoch, Trained, Work, diverged
+from worker.training import loop
+from worker.training.engine import UNWATCHED, Array, Examples, Trained, Watch, Work
 from worker.training.initial import build
 from worker.training.losses import per_record
-from worker.training.recorder import Recorder
+from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
 
 Way = Literal["ghost", "hooks", "auto"]
 
@@ -51,102 +51,80 @@ class OpacusEngine:
         """Never: layers that Opacus does not know are handled by torch.func."""
         return None
 
-    def train(self, works: Sequence[Work], on_epoch: OnEpoch | None = None) -> Iterator[Trained]:
+    def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """One run after the other."""
         torch.set_num_threads(1)
         for work in works:
             with warnings.catch_warnings():
                 # Opacus hooks modules whose inputs need no gradient, as ours never do: torch remarks on it each step.
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
-                trained = _Run(work, self.way).train(on_epoch)
+                trained = loop.run(_Run(work, self.way), watch)
             yield trained
 
 
-@dataclass
-class _Step:
-    """What one step measured, for the history alone."""
-
-    loss_sum: float = 0.0
-    records: int = 0
-    clipped: float = 0.0
-    kept: float = 0.0
-
-
 class _Run:
+    engine = OpacusEngine.name
+
     def __init__(self, work: Work, way: Way) -> None:
         self.work = work
         self.module = build(work)
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.features = torch.from_numpy(work.train.features)
         self.target = torch.from_numpy(work.train.target)
-        training = work.training
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.Adam(self.parameters, lr=training.learning_rate, weight_decay=training.weight_decay)
-            if training.optimizer == "adam"
-            else torch.optim.SGD(
-                self.parameters,
-                lr=training.learning_rate,
-                momentum=training.momentum,
-                weight_decay=training.weight_decay,
-            )
-        )
+        self.optimizer = _optimizer(work.training, self.parameters)
         self.state: State = work.method.start(work.method_params)
+        self.totals = np.zeros(4)
         self.per_record = per_record_gradients(self.module, work, way) if work.budget is not None else None
+        self.module.train()
 
-    def train(self, on_epoch: OnEpoch | None) -> Trained:
-        work = self.work
-        started = time.perf_counter()
-        recorder = Recorder(work)
-        recorder.state(0, self.state)
-        message = None
-        step = 0
-        for epoch in range(1, work.training.epochs + 1):
-            self.module.train()
-            for _ in range(work.schedule.steps_per_epoch):
-                measured = self.step(step)
-                if not math.isfinite(measured.loss_sum):
-                    message = diverged("loss", epoch, step)
-                    break
-                recorder.step(measured.loss_sum, measured.records, measured.clipped, measured.kept)
-                step += 1
-            if message is None and not all(bool(torch.isfinite(p).all()) for p in self.parameters):
-                message = diverged("weights", epoch, step)
-            if message is not None:
-                break
-            recorder.epoch(epoch, self.logits(work.validation))
-            recorder.state(epoch, self.state)
-            if on_epoch is not None:
-                on_epoch(epoch, work.training.epochs)
-        seconds = time.perf_counter() - started
-        return Trained(work.key, OpacusEngine.name, self.logits, seconds, recorder.series(), message)
-
-    def step(self, step: int) -> _Step:
+    def advance(self, step: int, stop: int) -> int:
         """One update of the weights; an empty batch is one like any other."""
         work = self.work
         rows = torch.from_numpy(work.streams.batch(step, len(work.train), work.schedule.sampling_rate))
         features, target = self.features[rows], self.target[rows]
-        measured = _Step(records=len(rows))
-        if self.per_record is None:
-            gradients = self._plain(features, target, measured)
-        else:
-            gradients = self._private(features, target, step, measured)
+        self.totals[RECORDS] += len(rows)
+        gradients = self._plain(features, target) if self.per_record is None else self._private(features, target, step)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient.div_(work.expected_batch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = work.learning_rate(step)
         self.optimizer.step()
-        return measured
+        return step + 1
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(p).all()) for p in self.parameters)
+
+    def arrays(self) -> dict[str, Array]:
+        """Weights and buffers of the module, and the optimizer's tensors by parameter."""
+        kept = {f"module.{name}": value.numpy() for name, value in self.module.state_dict().items()}
+        for number, entry in self.optimizer.state_dict()["state"].items():
+            kept |= {f"optimizer.{number}.{name}": _array(value) for name, value in entry.items() if value is not None}
+        return kept
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """The inverse of `arrays`."""
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+        self.module.load_state_dict({n[len("module.") :]: t for n, t in tensors.items() if n.startswith("module.")})
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, entry = name.split(".", 2)
+                state.setdefault(int(number), {})[entry] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
     def _zeros(self) -> list[torch.Tensor]:
         return [torch.zeros_like(p) for p in self.parameters]
 
-    def _plain(self, features: torch.Tensor, target: torch.Tensor, measured: _Step) -> list[torch.Tensor]:
+    def _plain(self, features: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
         if not len(target):
             return self._zeros()
         loss = per_record(self.module(features), target, self.work.task).sum()
-        measured.loss_sum = loss.item()
-        measured.kept = float(len(target))
+        self.totals[LOSS] += loss.item()
+        self.totals[KEPT] += len(target)
         return list(torch.autograd.grad(loss, self.parameters))
 
-    def _private(self, features: torch.Tensor, target: torch.Tensor, step: int, measured: _Step) -> list[torch.Tensor]:
+    def _private(self, features: torch.Tensor, target: torch.Tensor, step: int) -> list[torch.Tensor]:
         """Scaled sum plus noise; the method's statistic, its noise, and the next state."""
         work, state, params = self.work, self.state, self.work.method_params
         method, budget, per_record_ = work.method, work.budget, self.per_record
@@ -159,9 +137,9 @@ class _Run:
             scale = method.scale(norms, state, params)
             gradients = per_record_.sum(scale)
             statistic = method.statistic(norms, state, params)
-            measured.loss_sum = losses.sum().item()
-            measured.clipped = (norms > sensitivity).sum().item()
-            measured.kept = scale.sum().item()
+            self.totals[LOSS] += losses.sum().item()
+            self.totals[CLIPPED] += (norms > sensitivity).sum().item()
+            self.totals[KEPT] += scale.sum().item()
         else:
             gradients = self._zeros()
             empty = torch.zeros(0)
@@ -192,6 +170,19 @@ class _Run:
             answers: Array = self.module(torch.from_numpy(examples.features)).numpy()
         self.module.train()
         return answers
+
+
+def _optimizer(training: Training, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    if training.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    return torch.optim.SGD(parameters, lr=rate, momentum=training.momentum, weight_decay=decay)
+
+
+def _array(value: Any) -> Array:
+    return value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def per_record_gradients(module: torch.nn.Module, work: Work, way: Way) -> PerRecord:

@@ -13,8 +13,8 @@ Two keys serve one run (`Streams`):
 - the *own* key depends on the run's whole configuration. Noise uses it: two runs never add the same noise, which
   would cancel in the difference of their weights.
 
-Philox is not a cryptographic generator: whoever knows a run's configuration can recompute its noise. See
-`docs/sharp_edges.md`.
+Philox is not a cryptographic generator: whoever knows a run's configuration can recompute its noise. For a model that
+is released a run can draw it from the operating system instead (`secure`). See `docs/sharp_edges.md`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+
+from worker.training.secure import secure_normals
 
 UInt32 = np.uint32
 Key = tuple[int, int]
@@ -263,15 +265,16 @@ def poisson(key: Key, purpose: Purpose, step: int, rows: int, rate: float) -> np
 
 @dataclass(frozen=True)
 class Streams:
-    """All randomness of one run."""
+    """All randomness of one run. `secure`: its noise comes from the operating system and is never the same twice."""
 
     shared: Key
     own: Key
+    secure: bool = False
 
     @classmethod
-    def of(cls, seed: int, run_hash: str) -> Streams:
+    def of(cls, seed: int, run_hash: str, *, secure: bool = False) -> Streams:
         """Streams of the run with this seed and configuration hash."""
-        return cls(shared_key(seed), own_key(run_hash))
+        return cls(shared_key(seed), own_key(run_hash), secure)
 
     def batch(self, step: int, rows: int, rate: float) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Rows of the Poisson batch of one step, ascending; the same for all runs of a seed."""
@@ -279,10 +282,14 @@ class Streams:
 
     def noise(self, step: int, count: int) -> Floats:
         """`[count]` standard normals for the gradient of one step; this run's alone."""
+        if self.secure:
+            return secure_normals(count)
         return normals(self.own, Purpose.NOISE, step, count)
 
     def statistic_noise(self, step: int) -> float:
         """One standard normal for the statistic of one step; this run's alone."""
+        if self.secure:
+            return float(secure_normals(1)[0])
         return float(normals(self.own, Purpose.STATISTIC_NOISE, step, 1)[0])
 
     def initial_uniforms(self, layer: int, count: int) -> Doubles:

@@ -35,7 +35,7 @@ INPUTS, PADDED, OUTPUTS, STRIDE, WEIGHTS, BIAS, H, Z, D, NARROW, LOGICAL = range
 RELU, TANH, GELU = range(3)
 CROSS_ENTROPY, SQUARED_ERROR = range(2)
 SGD, ADAM, ADAMW = range(3)
-#: Sums over the records of an epoch, in float64.
+#: Sums over the records of an epoch, in float64, as `worker.training.recorder` numbers them.
 LOSS, RECORDS, CLIPPED, KEPT = range(4)
 
 
@@ -532,17 +532,17 @@ def _step_row(at: Any, count: Any, noise: Any, weights: Any, sums: Any, first: A
 
 @compiled
 def update(key0: Any, key1: Any, purpose: Any, step: Any, meta: Any, weights: Any, sums: Any, noise: Any, first: Any,
-           second: Any, inverse_batch: Any, noise_std: Any, optimizer: Any, rate: Any, momentum: Any, decay: Any,
-           beta1: Any, beta2: Any, eps: Any, correction1: Any, correction2: Any) -> None:  # fmt: skip
+           second: Any, inverse_batch: Any, noise_std: Any, drawn: Any, optimizer: Any, rate: Any, momentum: Any,
+           decay: Any, beta1: Any, beta2: Any, eps: Any, correction1: Any, correction2: Any) -> None:  # fmt: skip
     """One optimizer step on the noisy mean gradient, (sums + noise_std * N(0, 1)) * inverse_batch.
 
     The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout. `noise` has
-    room for all of it and, behind that, for one row of the narrow layer.
+    room for all of it and, behind that, for one row of the narrow layer. `drawn`: it holds the noise already.
     """
     logical_total = 0
     for layer in range(meta.shape[0]):
         logical_total += meta[layer, INPUTS] * meta[layer, OUTPUTS] + meta[layer, OUTPUTS]
-    if noise_std != f32(0):
+    if noise_std != f32(0) and not drawn:
         _fill_normals(noise[:logical_total], key0, key1, purpose, step)
     for layer in range(meta.shape[0]):
         inputs, outputs, stride = meta[layer, INPUTS], meta[layer, OUTPUTS], meta[layer, STRIDE]

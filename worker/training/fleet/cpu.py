@@ -8,8 +8,7 @@ draws from its own streams only, so it is the same bit for bit alone or among hu
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -17,12 +16,12 @@ import numpy as np
 import torch
 
 from worker.plugins import State
-from worker.training.engine import Examples, OnEpoch, Trained, Work, diverged
+from worker.training import loop
+from worker.training.engine import UNWATCHED, Examples, Trained, Watch, Work
 from worker.training.fleet import _kernels as k
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
 from worker.training.initial import build
-from worker.training.recorder import Recorder
 from worker.training.streams import Purpose
 
 ACTIVATIONS = {"relu": k.RELU, "tanh": k.TANH, "gelu": k.GELU}
@@ -46,14 +45,14 @@ class FleetEngine:
         found = architecture_of(work)
         return found if isinstance(found, str) else None
 
-    def train(self, works: Sequence[Work], on_epoch: OnEpoch | None = None) -> Iterator[Trained]:
+    def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields each run as it is done; with several threads in any order."""
         if self.threads == 1:
             for work in works:
-                yield _Run(work).train(on_epoch)
+                yield loop.run(_Run(work), watch)
             return
         with ThreadPoolExecutor(self.threads) as pool:
-            futures = [pool.submit(_train, work, on_epoch) for work in works]
+            futures = [pool.submit(_train, work, watch) for work in works]
             try:
                 for future in as_completed(futures):
                     yield future.result()
@@ -62,8 +61,8 @@ class FleetEngine:
                     future.cancel()
 
 
-def _train(work: Work, on_epoch: OnEpoch | None) -> Trained:
-    return _Run(work).train(on_epoch)
+def _train(work: Work, watch: Watch) -> Trained:
+    return loop.run(_Run(work), watch)
 
 
 class _Buffers:
@@ -84,6 +83,10 @@ class _Buffers:
 
 
 class _Run:
+    engine = FleetEngine.name
+    #: Steps between two looks at the clock.
+    stride = 16
+
     def __init__(self, work: Work) -> None:
         found = architecture_of(work)
         assert isinstance(found, Architecture)
@@ -112,33 +115,28 @@ class _Run:
         self.layout = Layout.of(self.architecture.widths, capacity)
         self.buffers = _Buffers(self.layout, self.columns, len(self.work.train))
 
-    def train(self, on_epoch: OnEpoch | None) -> Trained:
-        work = self.work
-        started = time.perf_counter()
-        recorder = Recorder(work)
-        recorder.state(0, self.state)
-        message = None
-        step = 0
-        for epoch in range(1, work.training.epochs + 1):
-            for _ in range(work.schedule.steps_per_epoch):
-                self.step(step)
-                if not math.isfinite(self.totals[k.LOSS]):
-                    message = diverged("loss", epoch, step)
-                    break
-                step += 1
-            if message is None and not np.isfinite(self.weights).all():
-                message = diverged("weights", epoch, step)
-            if message is not None:
+    def advance(self, step: int, stop: int) -> int:
+        """Steps until `stop`, or for a short while."""
+        until = min(stop, step + self.stride)
+        while step < until:
+            self.step(step)
+            step += 1
+            if not math.isfinite(self.totals[k.LOSS]):
                 break
-            loss, records, clipped, kept = (float(t) for t in self.totals)
-            recorder.step(loss, int(records), clipped, kept)
-            self.totals[:] = 0
-            recorder.epoch(epoch, self.logits(work.validation))
-            recorder.state(epoch, self.state)
-            if on_epoch is not None:
-                on_epoch(epoch, work.training.epochs)
-        seconds = time.perf_counter() - started
-        return Trained(work.key, FleetEngine.name, self.logits, seconds, recorder.series(), message)
+        return step
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return bool(np.isfinite(self.weights).all())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Weights and the optimizer's two moments."""
+        return {"weights": self.weights, "first": self.first, "second": self.second}
+
+    def restore(self, arrays: Mapping[str, Floats]) -> None:
+        """The inverse of `arrays`."""
+        for name, mine in self.arrays().items():
+            mine[:] = arrays[name]
 
     def step(self, step: int) -> None:
         """One update of the weights; an empty batch is one like any other."""
@@ -175,10 +173,13 @@ class _Run:
                        b.norms, f32(limit), self.totals, self.layout.capacity)  # fmt: skip
         training, t = work.training, step + 1
         own0, own1 = work.streams.own
+        drawn = work.streams.secure and deviation != 0
+        if drawn:
+            b.noise[: self.layout.logical] = work.streams.noise(step, self.layout.logical)
         k.update(
             u32(own0), u32(own1), u32(Purpose.NOISE), u32(step), meta, self.weights, b.sums, b.noise, self.first,
-            self.second, self.inverse_batch, f32(deviation), OPTIMIZERS[training.optimizer],
-            f32(training.learning_rate), f32(training.momentum), f32(training.weight_decay), BETA1, BETA2, EPSILON,
+            self.second, self.inverse_batch, f32(deviation), drawn, OPTIMIZERS[training.optimizer],
+            f32(work.learning_rate(step)), f32(training.momentum), f32(training.weight_decay), BETA1, BETA2, EPSILON,
             f32(1 / (1 - 0.9**t)), f32(1 / (1 - 0.999**t)),
         )  # fmt: skip
 
