@@ -99,6 +99,11 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
     )
 
 
+def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
+    """`evaluate` of each, in order."""
+    return [evaluate(prepared, trained) for prepared, trained in fleet]
+
+
 def degenerate(measurements: Sequence[Measurement]) -> bool:
     """Whether one class is predicted for at least `DEGENERATE_SHARE` of all test rows."""
     return any(

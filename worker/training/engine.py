@@ -136,10 +136,31 @@ def diverged(what: str, epoch: int, step: int) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Demand:
+    """Memory that training takes, in bytes, known before it starts."""
+
+    #: Whatever the number of runs: data on the device, buffers.
+    shared: int
+    #: Of each run that is trained at the same time.
+    per_run: int
+
+    def runs_in(self, available: int) -> int:
+        """How many runs fit; 0 where not even one does.
+
+        >>> Demand(shared=100, per_run=30).runs_in(200)
+        3
+        """
+        return max(0, available - self.shared) // max(1, self.per_run)
+
+
 class Engine(Protocol):
     """Trains runs."""
 
     name: str
+
+    def demand(self, work: Work) -> Demand:
+        """Memory for runs like this one, all of one fleet."""
 
     def refuses(self, work: Work) -> str | None:
         """Why this engine cannot train that run, or None where it can."""

@@ -21,7 +21,7 @@ import torch
 from backend.contracts.training import Training
 from worker.plugins import State
 from worker.training import loop
-from worker.training.engine import UNWATCHED, Array, Examples, Trained, Watch, Work
+from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work
 from worker.training.initial import build
 from worker.training.losses import per_record
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
@@ -50,6 +50,12 @@ class OpacusEngine:
     def refuses(self, work: Work) -> str | None:
         """Never: layers that Opacus does not know are handled by torch.func."""
         return None
+
+    def demand(self, work: Work) -> Demand:
+        """One run at a time: weights, gradients, moments, and in private training a gradient of every record."""
+        weights = 4 * sum(p.numel() for p in build(work).parameters())
+        records = 2 * work.expected_batch if work.budget is not None else 0
+        return Demand(shared=work.train.features.nbytes, per_run=int(weights * (5 + records)))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """One run after the other."""

@@ -17,7 +17,7 @@ import torch
 
 from worker.plugins import State
 from worker.training import loop
-from worker.training.engine import UNWATCHED, Examples, Trained, Watch, Work
+from worker.training.engine import UNWATCHED, Demand, Examples, Trained, Watch, Work
 from worker.training.fleet import _kernels as k
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
@@ -44,6 +44,16 @@ class FleetEngine:
         """Networks other than linear layers with one kind of activation between them."""
         found = architecture_of(work)
         return found if isinstance(found, str) else None
+
+    def demand(self, work: Work) -> Demand:
+        """One run per thread: weights, sums, moments and noise, and the activations of one batch."""
+        found = architecture_of(work)
+        assert isinstance(found, Architecture)
+        layout = Layout.of(found.widths, _capacity(work.expected_batch))
+        train = work.train
+        per_run = layout.bytes_per_run(work.training.optimizer)
+        per_run += layout.bytes_per_thread(train.numeric.shape[1]) + 16 * len(train)
+        return Demand(shared=train.numeric.nbytes + train.active.nbytes + train.target.nbytes, per_run=per_run)
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields each run as it is done; with several threads in any order."""
@@ -95,7 +105,7 @@ class _Run:
         self.activation = ACTIVATIONS[found.activation]
         expected = work.expected_batch
         self.columns = work.train.numeric.shape[1]
-        self._room(int(expected + 6 * math.sqrt(expected)) + 48)
+        self._room(_capacity(expected))
         self.weights = self.layout.pack([p.detach().numpy() for p in self.module.parameters()])
         self.first, self.second = aligned(self.layout.weights), aligned(self.layout.weights)
         self.state: State = work.method.start(work.method_params)
@@ -201,6 +211,11 @@ class _Run:
             for parameter, values in zip(self.module.parameters(), self.layout.unpack(self.weights), strict=True):
                 parameter.copy_(torch.from_numpy(values))
         return self.module
+
+
+def _capacity(expected: float) -> int:
+    """Room for a batch six standard deviations larger than expected."""
+    return int(expected + 6 * math.sqrt(expected)) + 48
 
 
 def _targets(work: Work) -> tuple[np.ndarray[Any, Any], Floats]:
