@@ -11,7 +11,22 @@ import os
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from worker.training import _streams_numpy
+
+try:
+    from numba import njit
+
+    HAS_NUMBA = True
+except ImportError:
+    HAS_NUMBA = False
+
+    def njit(**options: Any) -> Any:  # type: ignore[no-redef]
+        """Leaves a function as it is."""
+        return lambda function: function
+
+
+__all__ = ["HAS_NUMBA", "njit", "secure_normals"]
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -24,9 +39,10 @@ CHUNK = 1 << 14
 def secure_normals(count: int) -> Floats:
     """`[count]` standard normals in float32."""
     out = np.empty(count, np.float32)
+    sum_normals = _sum_normals if HAS_NUMBA else _streams_numpy._sum_normals
     for start in range(0, count, CHUNK):
         part = out[start : start + CHUNK]
-        _sum_normals(part, np.frombuffer(os.urandom(8 * SUMMED * len(part)), np.uint64))
+        sum_normals(part, np.frombuffer(os.urandom(8 * SUMMED * len(part)), np.uint64))
     return out
 
 

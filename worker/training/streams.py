@@ -13,6 +13,9 @@ Two keys serve one run (`Streams`):
 - the *own* key depends on the run's whole configuration. Noise uses it: two runs never add the same noise, which
   would cancel in the difference of their weights.
 
+The draws are loops that Numba compiles; where it is not installed, they are the whole-array operations of
+`_streams_numpy`, chosen at import: words and uniforms are the same bits, batches the same rows, normals within 1e-6.
+
 Philox is not a cryptographic generator: whoever knows a run's configuration can recompute its noise. For a model that
 is released a run can draw it from the operating system instead (`secure`). See `docs/sharp_edges.md`.
 """
@@ -20,14 +23,15 @@ is released a run can draw it from the operating system instead (`secure`). See 
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from worker.training.secure import secure_normals
+from worker.training import _streams_numpy
+from worker.training.secure import HAS_NUMBA, njit, secure_normals
 
 UInt32 = np.uint32
 Key = tuple[int, int]
@@ -214,6 +218,10 @@ def _fill_poisson(out: Any, rows: Any, log_keep: Any, k0: Any, k1: Any, purpose:
             taken += 1
 
 
+#: Where the draws below come from: this module's compiled loops, or whole-array operations without Numba.
+_draws: Any = sys.modules[__name__] if HAS_NUMBA else _streams_numpy
+
+
 def _key(*parts: object) -> Key:
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
@@ -232,21 +240,21 @@ def own_key(run_hash: str) -> Key:
 def words(key: Key, purpose: Purpose, step: int, count: int) -> Words:
     """`[count]` uint32 words."""
     out = np.empty(count, np.uint32)
-    _fill_words(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
+    _draws._fill_words(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
     return out
 
 
 def uniforms(key: Key, purpose: Purpose, step: int, count: int) -> Doubles:
     """`[count]` float64 strictly between 0 and 1."""
     out = np.empty(count, np.float64)
-    _fill_uniforms(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
+    _draws._fill_uniforms(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
     return out
 
 
 def normals(key: Key, purpose: Purpose, step: int, count: int) -> Floats:
     """`[count]` standard normals in float32; the tails end at 6.76."""
     out = np.empty(count, np.float32)
-    _fill_normals(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
+    _draws._fill_normals(out, UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step))
     return out
 
 
@@ -257,7 +265,7 @@ def poisson(key: Key, purpose: Purpose, step: int, rows: int, rate: float) -> np
     if rate == 1:
         return np.arange(rows, dtype=np.int64)
     out = np.empty(rows, np.int64)
-    taken = _fill_poisson(
+    taken = _draws._fill_poisson(
         out, rows, float(np.log1p(-rate)), UInt32(key[0]), UInt32(key[1]), UInt32(purpose), UInt32(step)
     )
     return out[:taken].copy()
