@@ -1,0 +1,216 @@
+"""Trains many small fully connected networks as one program of batched matrix products, in torch.
+
+This is how a GPU trains a fleet: hundreds of runs take each step together, and what the compiled engine does run by run
+(`cpu.py`) is one product here. It also runs on a processor, without a compiler, where it gains nothing over one run
+after the other.
+
+What holds. Batches, initial weights and noise are those of the compiled engine; results agree within rounding. On a
+processor with one thread a run's numbers are the same bits alone and among hundreds, interrupted or not, as long as no
+batch exceeds its expected size by more than six standard deviations (the larger room that the stack then has may round
+differently). On a GPU the library that multiplies may choose another way for another number of runs, so that bits are
+only promised for the same stack, and results within rounding for another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work, diverged
+from worker.training.fleet import stack_device
+from worker.training.fleet.architecture import architecture_of
+from worker.training.fleet.stack import Stack, method_key
+from worker.training.fleet.stack_data import tensor_of
+from worker.training.fleet.stack_plan import Course, Plan
+from worker.training.fleet.stack_steps import predict
+
+#: On a processor a larger stack leaves its caches and gains nothing.
+PROCESSOR_RUNS = 16
+#: Steps between two looks at what came of them: as many as take about this long, and never more than so many.
+LOOK_SECONDS = 0.2
+LOOK_STEPS = 50
+#: Examples whose features stay on the device for predictions.
+KEPT_EXAMPLES = 8
+#: Checkpoints of a stack take at most this share of the time, where they take long.
+SAVING_SHARE = 0.05
+
+
+class StackedEngine:
+    """Fully connected networks, many at a time, on any of torch's devices.
+
+    `draw_on_device`: noise from torch's integer operations instead of the processor's loops; the default on a GPU.
+    """
+
+    name = "fleet-torch"
+
+    def __init__(self, device: str = "cpu", *, draw_on_device: bool | None = None) -> None:
+        self.device = torch.device(device)
+        self._draw_on_device = self.device.type != "cpu" if draw_on_device is None else draw_on_device
+        self._features: OrderedDict[int, tuple[Examples, torch.Tensor]] = OrderedDict()
+
+    def refuses(self, work: Work) -> str | None:
+        """Networks other than linear layers with one kind of activation between them."""
+        found = architecture_of(work)
+        return found if isinstance(found, str) else None
+
+    def demand(self, work: Work) -> Demand:
+        """Data on the device, shared by the runs of a seed; weights, sums, moments, noise and one batch of each run."""
+        plan = Plan.of(work)
+        return Demand(shared=_data_bytes(plan, work), per_run=plan.bytes_per_run())
+
+    def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
+        """Yields runs as their stacks end. Stacks hold what fits into memory, and are halved where it gives out."""
+        if self.device.type == "cpu" and torch.get_num_threads() != 1:
+            # More would divide sums by their number; processes are as many as cores.
+            torch.set_num_threads(1)
+        waiting = deque(self._cohorts(works, watch))
+        while waiting:
+            cohort = waiting.popleft()
+            fitting = self._fitting(cohort)
+            if fitting < len(cohort):
+                waiting.appendleft(cohort[fitting:])
+                cohort = cohort[:fitting]
+            short = None
+            try:
+                yield from self._train(cohort, watch)
+            except Exception as error:
+                if not stack_device.out_of_memory(error):
+                    raise
+                short = str(error)
+            if short is not None:
+                # Outside of the handler: the error holds on to what was being computed.
+                stack_device.release(self.device)
+                if len(cohort) == 1:
+                    raise MemoryError(_too_large(cohort[0], self.device, short))
+                half = len(cohort) // 2
+                waiting.extendleft([cohort[half:], cohort[:half]])
+            elif cohort:
+                waiting.appendleft(cohort)
+
+    def _cohorts(self, works: Sequence[Work], watch: Watch) -> list[list[Course]]:
+        """Runs that may be stacked: of one plan, at one step, those of one method side by side."""
+        found: dict[tuple[Plan, int], list[Course]] = {}
+        for work in works:
+            course = Course.begin(work, Plan.of(work))
+            kept = watch.checkpoints.load(work.key, self.name) if watch.checkpoints is not None else None
+            if kept is not None:
+                course.resume(kept)
+            found.setdefault((course.plan, course.step), []).append(course)
+        return [sorted(cohort, key=lambda course: method_key(course.work)) for cohort in found.values()]
+
+    def _fitting(self, cohort: Sequence[Course]) -> int:
+        """How many of the first runs fit into memory; at least one, which is then tried."""
+        room = stack_device.available(self.device)
+        data: set[int] = set()
+        for count, course in enumerate(cohort):
+            if id(course.work.train) not in data:
+                data.add(id(course.work.train))
+                room -= _data_bytes(course.plan, course.work)
+            room -= course.plan.bytes_per_run()
+            if room < 0 or (self.device.type == "cpu" and count == PROCESSOR_RUNS):
+                return max(1, count)
+        return len(cohort)
+
+    def _train(self, cohort: list[Course], watch: Watch) -> Iterator[Trained]:
+        """Trains until all are done, or until so many have diverged that the rest should be stacked anew.
+
+        Runs are taken out of `cohort` as they are yielded. Where memory gives out, those that are left have the state
+        after their last whole step.
+        """
+        stack = Stack(cohort, self.device, draw_on_device=self._draw_on_device)
+        try:
+            try:
+                done = yield from self._steps(stack, cohort, watch)
+            except Exception as error:
+                if stack_device.out_of_memory(error):
+                    stack.save()
+                raise
+            for run, course in done:
+                cohort.remove(course)
+                yield self._trained(stack, run, course, None)
+        finally:
+            stack.close()
+
+    def _steps(self, stack: Stack, cohort: list[Course], watch: Watch) -> Any:
+        """Takes steps and looks at what came of them; yields runs that diverge, returns those that are done."""
+        plan = stack.plan
+        alive = dict(enumerate(cohort))
+        for course in cohort:
+            if course.lookout is None:
+                course.lookout = watch.follow(course.work.key)
+        stride, saved, saving = 1, time.perf_counter(), 0.0
+        while stack.step < plan.steps:
+            began = time.perf_counter()
+            epoch = stack.step // plan.steps_per_epoch + 1
+            stack.advance(min(stack.step + stride, epoch * plan.steps_per_epoch))
+            broken = stack.look()
+            messages = {run: diverged("loss", epoch, int(broken[run])) for run in alive if broken[run] >= 0}
+            if stack.step % plan.steps_per_epoch == 0:
+                finite = stack.finite()
+                for run in alive:
+                    if run not in messages and not finite[run]:
+                        messages[run] = diverged("weights", epoch, stack.step - 1)
+                stack.save_small()
+                for run, logits in enumerate(stack.end_epoch()):
+                    if run in alive and run not in messages:
+                        course = alive[run]
+                        course.recorder.epoch(epoch, course.totals, logits)
+                        course.recorder.state(epoch, course.state)
+            took = time.perf_counter() - began
+            for course in alive.values():
+                course.seconds += took / len(alive)
+            for run, message in messages.items():
+                stack.freeze(run)
+                course = alive.pop(run)
+                cohort.remove(course)
+                yield self._trained(stack, run, course, message)
+            stride = max(1, stride // 2) if took > 2 * LOOK_SECONDS else stride
+            stride = min(LOOK_STEPS, 2 * stride) if took < LOOK_SECONDS / 2 else stride
+            due = [c for c in alive.values() if c.lookout is not None and c.lookout.step(stack.step, plan.steps)]
+            now = time.perf_counter()
+            if due and stack.step < plan.steps and (saving < 0.05 or (now - saved) * SAVING_SHARE > saving):
+                assert watch.checkpoints is not None
+                stack.save()
+                for course in due:
+                    watch.checkpoints.save(course.work.key, self.name, course.snapshot())
+                saved = time.perf_counter()
+                saving = saved - now
+            if stack.step < plan.steps and 4 * len(alive) <= 3 * len(broken):
+                stack.save()
+                return []
+        return list(alive.items())
+
+    def _trained(self, stack: Stack, run: int, course: Course, message: str | None) -> Trained:
+        plan, weights, work = stack.plan, stack.weights[run : run + 1].clone(), course.work
+
+        def logits(examples: Examples) -> Array:
+            answer: Array = predict(plan, weights, self._features_of(examples))[0].cpu().numpy()
+            return answer
+
+        return Trained(work.key, self.name, logits, course.seconds, course.recorder.series(), message)
+
+    def _features_of(self, examples: Examples) -> torch.Tensor:
+        """On the device; the last few stay there, since all runs of a seed are asked for the same rows."""
+        key = id(examples)
+        if key not in self._features:
+            self._features[key] = examples, tensor_of(examples.features, self.device, torch.float32)
+            if len(self._features) > KEPT_EXAMPLES:
+                self._features.popitem(last=False)
+        self._features.move_to_end(key)
+        return self._features[key][1]
+
+
+def _data_bytes(plan: Plan, work: Work) -> int:
+    return plan.bytes_of(len(work.train)) + 4 * plan.widths[0] * len(work.validation)
+
+
+def _too_large(course: Course, device: torch.device, reason: str) -> str:
+    needed = _data_bytes(course.plan, course.work) + course.plan.bytes_per_run()
+    return (
+        f"Run {course.work.key} does not fit into the memory of {device}: it takes about {needed / 1e9:.1f} GB. "
+        f"Lower the batch size or the hidden units. ({reason})"
+    )
