@@ -11,7 +11,7 @@ import numpy as np
 from backend.contracts.results import Series
 from worker.plugins import State
 from worker.training.engine import Array, Work
-from worker.training.losses import per_record_numpy
+from worker.training.losses import per_record_numpy, predicted_class
 
 #: Sums over the records that an epoch's batches drew: their losses, how many there were, how many gradients were longer
 #: than the method lets one be, and the factors by which gradients were scaled.
@@ -48,7 +48,7 @@ class Recorder:
         if len(target):
             self._add("validation_loss", unit, epoch, float(per_record_numpy(validation_logits, target, task).mean()))
             if task != "regression":
-                right = float(np.mean(validation_logits.argmax(axis=1) == target))
+                right = float(np.mean(predicted_class(validation_logits) == target))
                 self._add("validation_accuracy", "share of rows", epoch, right)
 
     def _add(self, name: str, unit: str, epoch: int, value: float) -> None:
