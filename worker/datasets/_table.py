@@ -55,12 +55,16 @@ class Encoded:
     @cached_property
     def dense(self) -> Floats:
         """`[rows, inputs]` float32."""
-        rows = len(self.numeric)
-        out = np.zeros((rows, self.inputs), np.float32)
-        out[:, : self.numeric.shape[1]] = self.numeric
-        if self.active.shape[1]:
-            np.put_along_axis(out, self.active.astype(np.int64), np.float32(1), axis=1)
-        return out
+        return dense(self.numeric, self.active, self.inputs)
+
+
+def dense(numeric: Floats, active: Codes, inputs: int) -> Floats:
+    """`[rows, inputs]` float32 of `Encoded`'s sparse form."""
+    out = np.zeros((len(numeric), inputs), np.float32)
+    out[:, : numeric.shape[1]] = numeric
+    if active.shape[1]:
+        np.put_along_axis(out, active.astype(np.int64), np.float32(1), axis=1)
+    return out
 
 
 @dataclass(frozen=True)

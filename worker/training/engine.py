@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from backend.contracts.results import Series
 from backend.contracts.training import Training
 from backend.errors import JobFailed
-from worker.datasets._table import Encoded, Integers, Table, Task
+from worker.datasets._table import Encoded, Integers, Table, Task, dense
 from worker.plugins import Method, Model, Params
 from worker.privacy.accounting import Budget, Schedule
 from worker.training.checkpoints import Checkpoints
@@ -68,20 +69,29 @@ class Lookout:
 UNWATCHED = Watch()
 
 
-@dataclass(frozen=True)
 class Examples:
-    """Some rows, encoded: features in both forms of `Encoded`, and the target `[rows]`."""
+    """Some rows, encoded as `Encoded` says, and their target: `rows` and `target` are `[rows]`.
 
-    rows: Integers
-    features: Array
-    numeric: Array
-    active: Array
-    target: Array
+    `numeric` and `active` hold all of the features sparsely, and engines that can should take those. The dense
+    `features`, `[rows, inputs]` float32, are made when they are first asked for, unless they are given; what is given
+    may also be their number.
+    """
+
+    def __init__(self, rows: Integers, features: Array | int, numeric: Array, active: Array, target: Array) -> None:
+        self.rows, self.numeric, self.active, self.target = rows, numeric, active, target
+        self.inputs: int = features if isinstance(features, int) else features.shape[1]
+        if not isinstance(features, int):
+            self.features = features
 
     @classmethod
     def of(cls, table: Table, encoded: Encoded, rows: Integers) -> Examples:
         """These rows of the table."""
-        return cls(rows, encoded.dense[rows], encoded.numeric[rows], encoded.active[rows], table.target[rows])
+        return cls(rows, encoded.inputs, encoded.numeric[rows], encoded.active[rows], table.target[rows])
+
+    @cached_property
+    def features(self) -> Array:
+        """`[rows, inputs]` float32."""
+        return dense(self.numeric, self.active, self.inputs)
 
     def __len__(self) -> int:
         return len(self.target)
