@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from backend.contracts.results import ALL, Measurement, Roc, RunResult
 from backend.contracts.runs import RunConfig
 from worker.attacks._report import report
 from worker.attacks._target import Target
-from worker.datasets._table import Table
-from worker.metrics._predictions import Groups, Predictions, RunFigures
+from worker.datasets._prepared import Data
+from worker.metrics._figures import measurements
+from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
 from worker.registry import registry
-from worker.training.engine import Examples, Trained, Work
+from worker.training.engine import Trained, Work
 from worker.training.losses import per_record_numpy
 
 #: A model that predicts one class for at least this share of the test rows is degenerate: its gaps mean nothing.
@@ -26,28 +27,10 @@ VALIDATION_METRICS = frozenset({"n", "loss", "accuracy", "balanced_accuracy", "a
 #: Families of metrics that are kept whole on the validation split.
 VALIDATION_FAMILIES = frozenset({"gaps"})
 
+#: About so many candidate rows of all runs are measured together.
+ROWS_AT_ONCE = 300_000
 
-@dataclass(frozen=True)
-class Data:
-    """A dataset as the runs of one seed see it."""
-
-    table: Table
-    train: Examples
-    validation: Examples
-    test: Examples
-    _groups: dict[tuple[object, ...], Groups] = field(default_factory=dict, compare=False, repr=False)
-
-    def groups(self, part: Literal["validation", "test", "candidates"], choices: Sequence[Sequence[str]]) -> Groups:
-        """Subgroups of a part, found once for all runs; an attack's candidates are training rows, then test rows."""
-        key = (part, *map(tuple, choices))
-        if key not in self._groups:
-            rows = {
-                "validation": self.validation.rows,
-                "test": self.test.rows,
-                "candidates": np.concatenate([self.train.rows, self.test.rows]),
-            }[part]
-            self._groups[key] = Groups.of(self.table.attributes, choices, rows)
-        return self._groups[key]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,47 +44,102 @@ class Prepared:
 
 def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
     """Everything that is measured of a trained run."""
-    data, work, subgroups = prepared.data, prepared.work, prepared.config.setting.subgroups
-    privacy = work.budget
-    figures = RunFigures(
-        wall_seconds=trained.seconds,
-        steps=work.schedule.steps,
-        epsilon=privacy.epsilon if privacy else None,
-        delta=privacy.delta if privacy else None,
-        noise_multiplier=privacy.sigma if privacy else None,
-    )
-    common: dict[str, Any] = {
-        "key": work.key,
+    return evaluate_many([(prepared, trained)])[0]
+
+
+def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
+    """Everything that is measured of each run, in order.
+
+    Runs that share data, subgroups and attacks are measured in one pass, some at a time so that their arrays stay in
+    the processor's cache. What is found of a run is the same bit for bit, whichever runs are beside it.
+    """
+    results: dict[int, RunResult] = {}
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, (prepared, trained) in enumerate(fleet):
+        if trained.diverged is not None:
+            results[place] = RunResult(status="diverged", message=trained.diverged, **_common(trained))
+            continue
+        setting = prepared.config.setting
+        attacks = tuple(part.model_dump_json() for part in setting.attacks)
+        alike.setdefault((id(prepared.data), tuple(map(tuple, setting.subgroups)), attacks), []).append(place)
+    for places in alike.values():
+        data = fleet[places[0]][0].data
+        size = max(1, ROWS_AT_ONCE // (len(data.train) + len(data.test)))
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
+            results.update(zip(some, _measure([fleet[place] for place in some]), strict=True))
+    return [results[place] for place in range(len(fleet))]
+
+
+def _common(trained: Trained) -> dict[str, Any]:
+    return {
+        "key": trained.key,
         "engine": trained.engine,
         "wall_seconds": trained.seconds,
         "history": trained.history,
     }
-    if trained.diverged is not None:
-        return RunResult(status="diverged", message=trained.diverged, **common)
-    test = Predictions(trained.logits(data.test), data.test.target, data.table.task, "test", figures)
-    validation = Predictions(trained.logits(data.validation), data.validation.target, data.table.task, "validation")
-    measurements: list[Measurement] = []
+
+
+def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
+    """Runs that share data, subgroups and attacks, none of which diverged."""
+    data, setting = fleet[0][0].data, fleet[0][0].config.setting
+    task, shape = data.task, (len(fleet),)
+    validation, test = (np.stack([t.logits(part) for _, t in fleet]) for part in (data.validation, data.test))
+    tested = Predictions(test, data.test.target, task, "test", RunFigures.of([_spent(*one) for one in fleet]))
+    chosen = Predictions(validation, data.validation.target, task, "validation")
+    tested_groups, chosen_groups = (data.groups(part, setting.subgroups) for part in ("test", "validation"))
+    found: list[list[Measurement]] = [[] for _ in fleet]
+    rocs: list[list[Roc]] = [[] for _ in fleet]
     for one in registry().all("metric"):
-        measurements += one.plugin.measure(test, data.groups("test", subgroups))
         whole = one.plugin.name in VALIDATION_FAMILIES
-        measurements += (
-            m
-            for m in one.plugin.measure(validation, data.groups("validation", subgroups))
-            if whole or m.metric in VALIDATION_METRICS
+        kept = (f for f in one.plugin.measure(chosen, chosen_groups) if whole or f.metric in VALIDATION_METRICS)
+        _extend(found, measurements(one.plugin.measure(tested, tested_groups), shape, "test"))
+        _extend(found, measurements(kept, shape, "validation"))
+    if setting.attacks:
+        train = np.stack([trained.logits(data.train) for _, trained in fleet])
+        candidates = _candidates(data, train, tested, data.groups("candidates", setting.subgroups))
+        for part in setting.attacks:
+            attack = registry().find("attack", part.name).plugin
+            scores = attack.score(candidates, attack.Params.model_validate(part.params))
+            figures, curves = report(attack.name, scores, candidates.members, candidates.groups)
+            _extend(found, measurements(figures, shape, "test"))
+            _extend(rocs, curves)
+    return [
+        RunResult(
+            status="succeeded",
+            degenerate=degenerate(found[run]),
+            measurements=found[run],
+            rocs=rocs[run],
+            **_common(trained),
         )
-    attacks, rocs = _attack(prepared, trained, test)
-    return RunResult(
-        status="succeeded",
-        degenerate=degenerate(measurements),
-        measurements=measurements + attacks,
-        rocs=rocs,
-        **common,
+        for run, (_, trained) in enumerate(fleet)
+    ]
+
+
+def _extend(lists: Sequence[list[T]], more: Iterable[Iterable[T]]) -> None:
+    for one, its in zip(lists, more, strict=True):
+        one.extend(its)
+
+
+def _spent(prepared: Prepared, trained: Trained) -> tuple[float, float, float | None, float | None, float | None]:
+    steps, privacy = prepared.work.schedule.steps, prepared.work.budget
+    if privacy is None:
+        return trained.seconds, steps, None, None, None
+    return trained.seconds, steps, privacy.epsilon, privacy.delta, privacy.sigma
+
+
+def _candidates(data: Data, train: Array, tested: Predictions, groups: Groups) -> Target:
+    """Members are the training rows, non-members the test rows: both drawn from the same strata."""
+    losses = per_record_numpy(train, data.train.target, data.task)
+    target = np.concatenate([data.train.target, data.test.target])
+    return Target(
+        np.concatenate([train, tested.logits], axis=1),
+        target,
+        np.concatenate([losses, tested.losses], axis=1),
+        np.arange(len(target)) < len(data.train),
+        groups,
+        data.task,
     )
-
-
-def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
-    """`evaluate` of each, in order."""
-    return [evaluate(prepared, trained) for prepared, trained in fleet]
 
 
 def degenerate(measurements: Sequence[Measurement]) -> bool:
@@ -110,25 +148,3 @@ def degenerate(measurements: Sequence[Measurement]) -> bool:
         m.metric == "majority_share" and m.subgroup == ALL and m.split == "test" and (m.value or 0) >= DEGENERATE_SHARE
         for m in measurements
     )
-
-
-def _attack(prepared: Prepared, trained: Trained, test: Predictions) -> tuple[list[Measurement], list[Roc]]:
-    """Members are the training rows, non-members the test rows: both drawn from the same strata."""
-    data, setting = prepared.data, prepared.config.setting
-    measurements: list[Measurement] = []
-    rocs: list[Roc] = []
-    if not setting.attacks:
-        return measurements, rocs
-    logits = np.concatenate([trained.logits(data.train), test.logits])
-    target = np.concatenate([data.train.target, data.test.target])
-    members = np.arange(len(target)) < len(data.train)
-    groups = data.groups("candidates", setting.subgroups)
-    losses = per_record_numpy(logits, target, data.table.task)
-    candidates = Target(logits, target, losses, members, groups, data.table.task)
-    for part in setting.attacks:
-        attack = registry().find("attack", part.name).plugin
-        params = attack.Params.model_validate(part.params)
-        figures, curves = report(attack.name, attack.score(candidates, params), members, groups)
-        measurements += figures
-        rocs += curves
-    return measurements, rocs

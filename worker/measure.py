@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,13 @@ from backend.contracts.results import RunResult
 from backend.contracts.runs import Part, RunConfig, canonical_hash
 from backend.contracts.training import Training
 from backend.errors import DataChanged, EpsilonUnreachable
-from worker.datasets._table import Table
-from worker.evaluate import Data, Prepared, evaluate
+from worker.datasets._prepared import prepared_data
+from worker.evaluate import Prepared, evaluate
 from worker.plugins import Params
 from worker.privacy.accounting import Schedule, budget
 from worker.registry import engine_version, registry
 from worker.training.checkpoints import Checkpoints
-from worker.training.engine import Examples, OnProgress, Watch, Work, choose
+from worker.training.engine import OnProgress, Watch, Work, choose
 from worker.training.engines import ENGINES
 from worker.training.streams import Streams
 
@@ -70,17 +69,18 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     method, method_params = _plugin("method", setting.method)
     training = Training.model_validate(setting.training)
     _plugin("dataset", setting.dataset)
-    data = _data(setting.dataset.name, json.dumps(setting.dataset.params, sort_keys=True), config.seed)
-    if setting.data_hash is not None and setting.data_hash != data.table.data_hash:
-        raise _changed(f"the data of {setting.dataset.name}", setting.data_hash, data.table.data_hash)
+    params = json.dumps(setting.dataset.params, sort_keys=True)
+    data = prepared_data(setting.dataset.name, params, config.seed, cache_dir)
+    if setting.data_hash is not None and setting.data_hash != data.data_hash:
+        raise _changed(f"the data of {setting.dataset.name}", setting.data_hash, data.data_hash)
 
     rows = len(data.train)
     work = Work(
         key=config.key(),
         streams=Streams.of(config.seed, config.hash(), secure=training.noise_source == "system"),
-        task=data.table.task,
-        inputs=data.train.features.shape[1],
-        outputs=data.table.outputs,
+        task=data.task,
+        inputs=data.inputs,
+        outputs=data.outputs,
         model=model,
         model_params=model_params,
         method=method,
@@ -119,23 +119,6 @@ def _plugin(kind: PluginKind, part: Part) -> tuple[Any, Params]:
     if part.version != found.version:
         raise _changed(f"the code of the {kind} {part.name}", part.version, found.version)
     return found.plugin, found.plugin.Params.model_validate(part.params)
-
-
-@lru_cache(maxsize=2)
-def _table(name: str, params: str) -> Table:
-    """One load per process for all runs of a job."""
-    plugin = registry().find("dataset", name).plugin
-    table: Table = plugin.load(plugin.Params.model_validate(json.loads(params)))
-    return table
-
-
-@lru_cache(maxsize=2)
-def _data(name: str, params: str, seed: int) -> Data:
-    table = _table(name, params)
-    split = table.split(seed)
-    encoded = table.encode(split.train)
-    train, validation, test = (Examples.of(table, encoded, r) for r in (split.train, split.validation, split.test))
-    return Data(table, train, validation, test)
 
 
 def _changed(what: str, planned: str, here: str) -> DataChanged:

@@ -14,10 +14,11 @@ In which order a run calls them:
    `sensitivity(state, params)` -> what one record can add at most, hence the noise,
    `statistic(norms, state, params)` -> per-record numbers in [0, 1] whose noisy mean the method may use,
    `update(state, statistic, params)` -> the next state.
-5. `Metric.measure(predictions, groups)` on each split asked for; `Attack.score(target)`.
+5. `Metric.measure(predictions, groups)` on each split asked for; `Attack.score(target)`; for many runs at once.
 
 Methods are written in array code that works on numpy arrays and torch tensors alike, with any number of leading
 axes, so that one file serves every engine. They hold no state of their own: the state is a dict of numbers or arrays.
+Metrics and attacks are numpy code, with any number of leading axes too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from backend.contracts.catalogue import DatasetFacts, MetricInfo
-from backend.contracts.results import Measurement
 from backend.contracts.training import Training, param
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from worker.attacks._target import Target
     from worker.datasets._table import Table
-    from worker.metrics._predictions import Groups, Predictions
+    from worker.metrics._predictions import Figure, Groups, Predictions
 
 __all__ = ["Attack", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
 
@@ -146,8 +146,13 @@ class Metric(_Plugin[P]):
     metrics: ClassVar[tuple[MetricInfo, ...]]
 
     @abstractmethod
-    def measure(self, predictions: Predictions, groups: Groups) -> Iterable[Measurement]:
-        """Measurements of one run on one split, overall and per subgroup. Not defined is None, never a guess."""
+    def measure(self, predictions: Predictions, groups: Groups) -> Iterable[Figure]:
+        """Figures on one split, overall and per subgroup, of all runs at once: arrays `[..., subgroups]`.
+
+        `predictions.logits` is `[..., rows, outputs]`, with any number of leading axes. What comes out for a run must
+        be the same whichever runs are beside it, which the conformance tests ask of every family. Not defined is NaN,
+        never a guess.
+        """
 
 
 class Attack(_Plugin[P]):
@@ -155,4 +160,4 @@ class Attack(_Plugin[P]):
 
     @abstractmethod
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
-        """`[rows]` scores of the target's candidate rows, members and non-members."""
+        """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`."""

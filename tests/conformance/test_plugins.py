@@ -14,6 +14,7 @@ from backend.errors import DataMissing
 from worker.attacks._report import metrics_of
 from worker.attacks._target import Target
 from worker.catalogue import build_catalogue
+from worker.metrics._figures import measurements
 from worker.metrics._predictions import Groups, Predictions, RunFigures
 from worker.registry import PACKAGES, registry
 from worker.testing import toy_table, toy_work
@@ -146,7 +147,8 @@ def test_a_family_measures_what_it_declares(found, task):
     logits = random.normal(size=(200, table.outputs)).astype(np.float32)
     spent = RunFigures(1.0, 10, 1.0, 1e-5, 2.0)
     declared = {m.name: m for m in found.plugin.metrics}
-    measured = list(found.plugin.measure(Predictions(logits, table.target, table.task, "test", spent), groups))
+    predictions = Predictions(logits, table.target, table.task, "test", spent)
+    (measured,) = measurements(found.plugin.measure(predictions, groups), (), "test")
     if task == "binary":
         assert {m.metric for m in measured} == set(declared)
     for m in measured:
@@ -157,6 +159,45 @@ def test_a_family_measures_what_it_declares(found, task):
         for figure in (m.value, m.low, m.high):
             assert figure is None or info.low is None or figure >= info.low
             assert figure is None or info.high is None or figure <= info.high
+
+
+@of("metric")
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_family_measures_several_runs_as_each_alone(found, task):
+    table = toy_table(700, task=task, classes=4 if task == "multiclass" else 2)
+    groups = Groups.of(table.attributes, [["sex"], ["sex", "race"]], np.arange(700))
+    logits = np.random.default_rng(0).normal(size=(5, 700, table.outputs)).astype(np.float32)
+    logits[2] = 0.0
+    rows = [(1.0 + run, 10.0, None, None, None) if run % 2 else (1.0, 10.0, 3.0, 1e-5, 0.9) for run in range(5)]
+
+    def measured(*runs):
+        spent = RunFigures.of([rows[run] for run in runs])
+        predictions = Predictions(logits[list(runs)], table.target, table.task, "test", spent)
+        return measurements(found.plugin.measure(predictions, groups), (len(runs),), "test")
+
+    together = measured(*range(5))
+    for run in range(5):
+        assert measured(run)[0] == together[run]
+        assert measured(run, 0)[0] == together[run]
+
+
+@of("attack")
+def test_an_attack_scores_several_runs_as_each_alone(found):
+    table = toy_table(300)
+    logits = np.random.default_rng(0).normal(size=(5, 300, 2)).astype(np.float32)
+    losses = per_record_numpy(logits, table.target, "binary")
+    groups = Groups.of(table.attributes, [["sex"]], np.arange(300))
+    members = np.arange(300) < 120
+
+    def scores(runs):
+        target = Target(logits[runs], table.target, losses[runs], members, groups, "binary")
+        return found.plugin.score(target, found.plugin.Params())
+
+    together = scores(slice(None))
+    assert together.shape == (5, 300)
+    for run in range(5):
+        assert np.array_equal(scores(slice(run, run + 1))[0], together[run])
+        assert np.array_equal(scores(run), together[run])
 
 
 @of("attack")

@@ -9,8 +9,19 @@ from scipy import stats
 
 from worker.attacks import _report as report
 from worker.datasets._table import SensitiveAttribute
+from worker.metrics._figures import measurements
 from worker.metrics._predictions import Groups
-from worker.metrics._ranking import Ranking
+
+
+def reported(attack, scores, members, groups):
+    """Measurements and curves of one run."""
+    figures, (curves,) = report.report(attack, scores, members, groups)
+    (found,) = measurements(figures, (), "test")
+    return found, curves
+
+
+def tpr_at(fpr, tpr, rate):
+    return max(t for f, t in zip(fpr, tpr, strict=True) if f <= rate * (1 + 1e-12))
 
 
 @st.composite
@@ -28,12 +39,9 @@ def scored(draw):
 def test_figures_equal_those_from_the_roc_of_scikit_learn(case):
     scores, members = case
     fpr, tpr, _ = sk.roc_curve(members, scores, drop_intermediate=False)
-    curve = Ranking(scores, members).counts(np.ones(len(scores), bool)).curve()
-    assert curve.fpr == pytest.approx(fpr)
-    assert curve.tpr == pytest.approx(tpr)
     everybody = Groups(("all",), np.ones((1, len(scores)), bool), {})
-    measurements, (roc,) = report.report("loss_threshold", scores, members, everybody)
-    found = {m.metric.removeprefix("loss_threshold_"): m for m in measurements}
+    listed, (roc,) = reported("loss_threshold", scores, members, everybody)
+    found = {m.metric.removeprefix("loss_threshold_"): m for m in listed}
     assert found["auc"].value == pytest.approx(sk.auc(fpr, tpr))
     assert found["advantage"].value == pytest.approx(max(tpr - fpr))
     assert found["balanced_accuracy"].value == pytest.approx((1 + max(tpr - fpr)) / 2)
@@ -41,7 +49,7 @@ def test_figures_equal_those_from_the_roc_of_scikit_learn(case):
         if (~members).sum() * rate < 1:
             assert found[name].value is None
         else:
-            assert found[name].value == pytest.approx(max(t for f, t in zip(fpr, tpr, strict=True) if f <= rate))
+            assert found[name].value == pytest.approx(tpr_at(fpr, tpr, rate))
     assert (roc.fpr[0], roc.tpr[0], roc.fpr[-1], roc.tpr[-1]) == (0, 0, 1, 1)
     for f, t in zip(roc.fpr, roc.tpr, strict=True):
         assert np.min(np.abs(fpr - f) + np.abs(tpr - t)) < 1e-5, "every point drawn is one of the curve"
@@ -54,7 +62,7 @@ def test_low_false_positive_rates_need_enough_non_members():
     members = np.arange(1998) < 999
     scores = random.normal(size=1998)
     everybody = Groups(("all",), np.ones((1, 1998), bool), {})
-    found = {m.metric: m for m in report.report("a", scores, members, everybody)[0]}
+    found = {m.metric: m for m in reported("a", scores, members, everybody)[0]}
     assert found["a_tpr_at_1pct_fpr"].value is not None
     assert found["a_tpr_at_0_1pct_fpr"].value is None
     assert "at least 1000 non-members" in report.unresolved(999, 0.001)
@@ -65,9 +73,9 @@ def test_low_false_positive_rates_need_enough_non_members():
 def test_a_perfect_and_a_useless_attack():
     members = np.arange(4000) < 2000
     everybody = Groups(("all",), np.ones((1, 4000), bool), {})
-    perfect = {m.metric: m.value for m in report.report("a", members.astype(float), members, everybody)[0]}
+    perfect = {m.metric: m.value for m in reported("a", members.astype(float), members, everybody)[0]}
     assert set(perfect.values()) == {1.0}
-    useless = {m.metric: m.value for m in report.report("a", np.zeros(4000), members, everybody)[0]}
+    useless = {m.metric: m.value for m in reported("a", np.zeros(4000), members, everybody)[0]}
     assert useless == {"a_auc": 0.5, "a_advantage": 0, "a_balanced_accuracy": 0.5,
                        "a_tpr_at_1pct_fpr": 0, "a_tpr_at_0_1pct_fpr": 0}  # fmt: skip
 
@@ -76,16 +84,39 @@ def test_subgroups_of_members_alone_have_no_figures_and_no_curve():
     members = np.arange(40) < 20
     sex = SensitiveAttribute("Sex", (np.arange(40) >= 10).astype(int), ("F", "M"))
     groups = Groups.of({"sex": sex}, [["sex"]], np.arange(40))
-    measurements, rocs = report.report("a", np.arange(40.0), members, groups)
+    found, rocs = reported("a", np.arange(40.0), members, groups)
     assert [roc.subgroup for roc in rocs] == ["all", "sex=M"]
-    assert all(m.value is None for m in measurements if m.subgroup == "sex=F")
+    assert all(m.value is None for m in found if m.subgroup == "sex=F")
 
 
 def test_clopper_pearson_equals_scipy():
     for hits, trials in [(0, 10), (3, 10), (10, 10), (7, 2000)]:
         expected = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
         assert report.clopper_pearson(hits, trials) == pytest.approx((expected.low, expected.high))
-    assert report.clopper_pearson(0, 0) == (None, None)
+    assert np.isnan(report.clopper_pearson(0, 0)).all()
+
+
+def test_many_runs_are_reported_as_each_alone():
+    random = np.random.default_rng(3)
+    members = np.arange(3000) < 2000
+    sex = SensitiveAttribute("Sex", random.integers(0, 2, 3000), ("F", "M"))
+    groups = Groups.of({"sex": sex}, [["sex"]], np.arange(3000))
+    scores = np.round(random.normal(size=(6, 3000)) + members * np.arange(6)[:, None], 2)
+    scores[2] = 1.0
+    figures, curves = report.report("a", scores, members, groups)
+    together = measurements(figures, (6,), "test")
+    for run in range(6):
+        assert reported("a", scores[run], members, groups) == (together[run], curves[run])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 100_000), st.integers(0, 2**32))
+def test_six_digits_are_those_that_python_prints(whole, seed):
+    parts = np.random.default_rng(seed).integers(0, whole + 1, 50)
+    expected = [float(f"{part / whole:.6g}") for part in parts]
+    assert report.short(parts / whole) == pytest.approx(expected, rel=1.01e-5, abs=0)
+    ties = np.array([f"{part / whole:.17e}"[8] == "5" for part in parts])
+    assert np.array_equal(report.short(parts / whole)[~ties], np.array(expected)[~ties])
 
 
 def test_a_thinned_curve_keeps_its_low_end():
@@ -93,9 +124,9 @@ def test_a_thinned_curve_keeps_its_low_end():
     members = np.arange(40_000) < 20_000
     scores = random.normal(size=40_000) + 0.3 * members
     everybody = Groups(("all",), np.ones((1, 40_000), bool), {})
-    _, (roc,) = report.report("a", scores, members, everybody)
+    _, (roc,) = reported("a", scores, members, everybody)
     assert len(roc.fpr) < 240
-    curve = Ranking(scores, members).counts(np.ones(len(scores), bool)).curve()
+    fpr, tpr, _ = sk.roc_curve(members, scores, drop_intermediate=False)
     for rate in (1e-4, 1e-3, 1e-2, 0.1):
         drawn = roc.tpr[np.searchsorted(roc.fpr, rate, side="right") - 1]
-        assert drawn == pytest.approx(report.tpr_at(curve, rate), rel=0.15)
+        assert drawn == pytest.approx(tpr_at(fpr, tpr, rate), rel=0.15)

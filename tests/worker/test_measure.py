@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from backend.contracts.spec import JobSpec
 from backend.errors import DataChanged, JobFailed
 from worker import measure
 from worker.catalogue import build_catalogue
+from worker.datasets import _prepared
+from worker.evaluate import evaluate, evaluate_many
 from worker.measure import measure_run, plan, prepare
 
 METHODS = ("sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")
@@ -159,5 +162,39 @@ def test_a_plan_gives_every_setting_its_first_point_first():
 def test_data_are_loaded_once_per_process(monkeypatch):
     (config,) = configs(methods=["sgd"], epochs=1)
     measure_run(config)
-    monkeypatch.setattr(measure, "_table", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(_prepared, "load_table", lambda *_: pytest.fail("loaded again"))
     measure_run(config)
+
+
+def test_runs_are_evaluated_together_as_each_alone(monkeypatch):
+    fleet = []
+    for config in [*configs(), *configs(methods=["sgd"], seeds=2)[1:]]:
+        prepared = prepare(config)
+        (trained,) = measure.choose(prepared.work, measure.ENGINES).train([prepared.work])
+        fleet.append((prepared, trained))
+    prepared, trained = fleet[1]
+    fleet.insert(2, (prepared, replace(trained, diverged="It diverged.", logits=None)))
+    without = prepared.config.setting.model_copy(update={"attacks": []})
+    fleet.append((replace(prepared, config=RunConfig(setting=without, seed=0)), trained))
+    constant = replace(trained, logits=lambda examples: np.zeros((len(examples), 2), np.float32))
+    fleet.append((prepared, constant))
+    results = evaluate_many(fleet)
+    assert results == [evaluate(*one) for one in fleet]
+    monkeypatch.setattr("worker.evaluate.ROWS_AT_ONCE", 1)
+    assert results == evaluate_many(fleet)
+    assert [result.key for result in results] == [trained.key for _, trained in fleet]
+    assert [result.status for result in results].count("diverged") == 1
+    assert (results[2].measurements, results[2].message) == ([], "It diverged.")
+    assert not results[-2].rocs
+    assert results[-1].degenerate
+    assert figures(results[-1])["auroc", "all", "test"][0] == 0.5
+
+
+def test_logits_are_asked_for_once_per_part():
+    (config,) = configs(methods=["sgd"])
+    prepared = prepare(config)
+    (trained,) = measure.choose(prepared.work, measure.ENGINES).train([prepared.work])
+    asked = []
+    evaluate(prepared, replace(trained, logits=lambda part: asked.append(id(part)) or trained.logits(part)))
+    data = prepared.data
+    assert sorted(asked) == sorted(map(id, (data.train, data.validation, data.test)))

@@ -6,16 +6,19 @@ import pytest
 import sklearn.metrics as sk
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from worker.datasets._table import SensitiveAttribute
 from worker.metrics import _intervals as intervals
+from worker.metrics import _ranking as ranking
+from worker.metrics._figures import Figure, measurements
 from worker.metrics._predictions import Groups, Predictions, RunFigures
-from worker.metrics._ranking import Ranking
 from worker.metrics.classification import BINS
 from worker.metrics.classification import PLUGIN as CLASSIFICATION
 from worker.metrics.cost import PLUGIN as COST
 from worker.metrics.gaps import PLUGIN as GAPS
 from worker.testing import toy_table
+from worker.training.losses import per_record_numpy
 
 CHECK = settings(max_examples=80, deadline=None)
 
@@ -40,8 +43,13 @@ def cases(draw, classes=2):
     return Predictions(logits, target, "binary" if classes == 2 else "multiclass"), groups
 
 
+def listed(plugin, predictions, groups):
+    (found,) = measurements(plugin.measure(predictions, groups), (), predictions.split)
+    return found
+
+
 def measured(plugin, predictions, groups):
-    return {(m.metric, m.subgroup): m for m in plugin.measure(predictions, groups)}
+    return {(m.metric, m.subgroup): m for m in listed(plugin, predictions, groups)}
 
 
 @CHECK
@@ -139,7 +147,7 @@ def test_intervals_hold_their_value_and_stay_in_range(case):
     predictions, groups = case
     ranges = {m.name: m for plugin in (CLASSIFICATION, GAPS) for m in plugin.metrics}
     for plugin in (CLASSIFICATION, GAPS):
-        for m in plugin.measure(predictions, groups):
+        for m in listed(plugin, predictions, groups):
             info = ranges[m.metric]
             for figure in (m.value, m.low, m.high):
                 assert figure is None or info.low is None or figure >= info.low - 1e-12
@@ -154,11 +162,122 @@ def test_wilson_equals_a_published_table_and_covers():
         (81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)
     }.items():  # fmt: skip
         assert intervals.wilson(hits, trials) == pytest.approx(expected, abs=1e-4)
-    assert intervals.wilson(0, 0) == (None, None)
+    assert np.isnan(intervals.wilson(0, 0)).all()
+    low, high = intervals.wilson(np.array([0, 1, 3]), np.array([0, 29, 9]))
+    assert (low[1], high[1]) == intervals.wilson(1, 29)
+    assert np.isnan(low[0])
+
+
+def test_an_interval_needs_a_variance():
+    low, high = intervals.normal(np.array([0.5, 0.5, np.nan, 0.9]), np.array([0.0, np.nan, 1.0, 1.0]), 0.0, 1.0)
+    assert np.isnan(low[:3]).all()
+    assert np.isnan(high[:3]).all()
+    assert (low[3], high[3]) == (0.0, 1.0)
 
 
 def auroc(scores, positive):
-    return Ranking(scores, positive).counts(np.ones(len(scores), bool)).auroc()
+    everybody = Groups(("all",), np.ones((1, len(scores)), bool), {})
+    found = ranking.rank(scores, positive, everybody)
+    return found.area[0], found.variance[0]
+
+
+def test_the_variance_of_an_area_is_zero_at_perfect_separation_and_exact_beside_it():
+    positive = np.arange(2000) < 1000
+    assert auroc(positive.astype(float), positive) == (1.0, 0.0)
+    almost = positive.astype(float)
+    almost[0] = -1.0
+    area, variance = auroc(almost, positive)
+    placements = np.append(0.0, np.ones(999))
+    others = np.full(1000, 0.999)
+    assert area == placements.mean()
+    assert variance == pytest.approx(placements.var(ddof=1) / 1000 + others.var(ddof=1) / 1000, rel=1e-13)
+
+
+@CHECK
+@given(cases(), st.integers(1, 4), st.booleans())
+def test_compiled_code_and_numpy_rank_alike(case, runs, tied):
+    predictions, groups = case
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(runs, len(predictions.target)))
+    scores = np.round(scores) if tied else scores
+    allowed = [np.arange(0, size, 3) for size in groups.sizes]
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for walk in (ranking.compiled(), None):
+            patch.setattr(ranking, "compiled", lambda walk=walk: walk)
+            found.append(ranking.rank(scores, predictions.target == 1, groups, allowed))
+    for name in ("moments", "largest", "points", "area", "variance", "advantage"):
+        assert np.array_equal(getattr(found[0], name), getattr(found[1], name), equal_nan=True)
+
+
+@CHECK
+@given(cases())
+def test_sums_counts_and_moments_equal_those_over_each_mask(case):
+    predictions, groups = case
+    losses, code = predictions.losses, predictions.target
+    many = np.stack([losses, losses[::-1]])
+    means, variances = groups.moments(many)
+    for g, mask in enumerate(groups.masks):
+        assert groups.sizes[g] == mask.sum()
+        assert groups.sums(many)[:, g] == pytest.approx(many[:, mask].sum(axis=1))
+        assert means[:, g] == pytest.approx(many[:, mask].mean(axis=1))
+        if mask.sum() > 1:
+            expected = many[:, mask].var(axis=1, ddof=1)
+            assert variances[:, g] == pytest.approx(expected, rel=1e-9, abs=1e-12 * many.max() ** 2)
+        else:
+            assert np.isnan(variances[:, g]).all()
+        assert np.array_equal(groups.counts(code, 2)[g], np.bincount(code[mask], minlength=2))
+        assert groups.counts(code, 2, many)[1, g] == pytest.approx(np.bincount(code[mask], many[1, mask], minlength=2))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("plugin", [CLASSIFICATION, GAPS, COST], ids=lambda plugin: plugin.name)
+def test_a_run_is_measured_alike_alone_and_among_others(plugin, task):
+    table = toy_table(1500, task=task, classes=5 if task == "multiclass" else 2)
+    groups = Groups.of(table.attributes, [["sex"], ["race"], ["sex", "race"]], np.arange(1500))
+    logits = np.random.default_rng(0).normal(size=(9, 1500, table.outputs)).astype(np.float32)
+    logits[3] = 0.25
+    spent = [(1.5, 10, *((None,) * 3 if run % 2 else (2.0, 1e-5, 0.7))) for run in range(9)]
+
+    def figures(runs):
+        predictions = Predictions(
+            logits[runs], table.target, table.task, "test", RunFigures.of([spent[r] for r in runs])
+        )
+        return measurements(plugin.measure(predictions, groups), (len(runs),), "test")
+
+    together = figures(list(range(9)))
+    assert together == [figures([run])[0] for run in range(9)]
+    assert together[5:7] == figures([5, 6])
+    alone = Predictions(logits[4], table.target, table.task, "test", RunFigures(*spent[4]))
+    assert listed(plugin, alone, groups) == together[4]
+
+
+def test_figures_broadcast_and_what_is_not_defined_is_none():
+    figures = [
+        Figure("a", ("all", "x"), np.array([1.0, np.nan]), np.array([3, 0]), np.zeros(2), np.ones(2)),
+        Figure("b", ("all",), np.array([[1.0], [2.0]])),
+        Figure("c", (), np.zeros((2, 0))),
+    ]
+    first, second = measurements(figures, (2,), "validation")
+    assert [(m.metric, m.subgroup, m.value, m.n, m.low, m.high) for m in second] == [
+        ("a", "all", 1.0, 3, 0.0, 1.0), ("a", "x", None, 0, None, None), ("b", "all", 2.0, None, None, None)
+    ]  # fmt: skip
+    assert first[0] == second[0]
+    assert {m.split for m in first} == {"validation"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 2**32), st.sampled_from([1e-6, 1.0, 40.0, 1e4, 3e30]))
+def test_losses_equal_the_log_sum_exp_of_scipy(classes, rows, seed, scale):
+    random = np.random.default_rng(seed)
+    logits = (random.normal(size=(3, rows, classes)) * scale).astype(np.float32)
+    target = random.integers(0, classes, rows)
+    exact = logits.astype(np.float64)
+    expected = special.logsumexp(exact, axis=-1) - exact[:, np.arange(rows), target]
+    assert per_record_numpy(logits, target, "multiclass") == pytest.approx(expected, rel=1e-12, abs=1e-12 * scale)
+    assert np.array_equal(
+        per_record_numpy(logits[1], target, "multiclass"), per_record_numpy(logits, target, "multiclass")[1]
+    )
 
 
 def test_delong_variance_equals_the_double_sum():
@@ -222,6 +341,7 @@ def test_cost_of_a_run_that_is_not_private_is_undefined_and_not_large():
     spent = RunFigures(wall_seconds=1.5, steps=10)
     predictions = Predictions(np.zeros((20, 2), np.float32), table.target, "binary", "test", spent)
     found = measured(COST, predictions, groups)
+    assert found["delta", "all"].value is None
     assert found["epsilon", "all"].value is None
     assert found["steps", "all"].value == 10
     assert not list(COST.measure(Predictions(predictions.logits, table.target, "binary", "validation", spent), groups))

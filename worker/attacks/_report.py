@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from backend.contracts.catalogue import MetricInfo
-from backend.contracts.results import Measurement, Roc
-from worker.metrics._intervals import NONE, Interval, auroc_interval
-from worker.metrics._predictions import Flags, Floats, Groups
-from worker.metrics._ranking import Counts, Curve, Ranking
+from backend.contracts.results import Roc
+from worker.datasets._table import Integers
+from worker.metrics._intervals import Interval, auroc_interval, share
+from worker.metrics._predictions import Array, Figure, Flags, Floats, Groups
+from worker.metrics._ranking import Ranking, rank
 
 #: Names of the figures, after the attack's own name and an underscore.
 AUC, ADVANTAGE, BALANCED_ACCURACY = "auc", "advantage", "balanced_accuracy"
@@ -61,11 +63,6 @@ def metrics_of(name: str, title: str) -> tuple[MetricInfo, ...]:
     )  # fmt: skip
 
 
-def tpr_at(curve: Curve, fpr: float) -> float:
-    """The largest true positive rate with a false positive rate of at most `fpr`; no interpolation."""
-    return float(curve.tpr[np.searchsorted(curve.fpr, fpr * (1 + 1e-12), side="right") - 1])
-
-
 def unresolved(non_members: int, fpr: float) -> str | None:
     """Why a false positive rate cannot be read from so few non-members, or None where it can.
 
@@ -78,72 +75,91 @@ def unresolved(non_members: int, fpr: float) -> str | None:
     return f"at {100 * fpr:g} % false positives at least {needed} non-members are needed, there are {non_members}"
 
 
-def report(attack: str, scores: Floats, members: Flags, groups: Groups) -> tuple[list[Measurement], list[Roc]]:
-    """All figures of one attack on one run, for every subgroup.
+@dataclass(frozen=True)
+class Points:
+    """Which points of a ROC curve are read, as numbers of false positives that are allowed, ascending."""
+
+    allowed: Integers
+    #: Which of them are drawn.
+    drawn: Flags
+    #: Where the rates of `LOW_FPR` are found.
+    low: tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def points(n: int) -> Points:
+    """With `n` non-members: those drawn are even in log10 of the rate and in the rate itself."""
+    counts = np.arange(n + 1) / max(1, n)
+
+    def allowed(rates: Array) -> Integers:
+        return np.asarray(np.searchsorted(counts, rates * (1 + 1e-12), side="right") - 1)
+
+    drawn = allowed(np.union1d(np.geomspace(1 / max(1, n), 1, LOG_POINTS), np.linspace(0, 1, LINEAR_POINTS)))
+    low = allowed(np.array(list(LOW_FPR.values())))
+    both = np.union1d(drawn, low)
+    return Points(both, np.isin(both, drawn), tuple(np.searchsorted(both, low).tolist()))
+
+
+def report(attack: str, scores: Array, members: Flags, groups: Groups) -> tuple[list[Figure], list[list[Roc]]]:
+    """All figures of one attack for every subgroup, and the ROC curves of each run, from `scores[..., candidates]`.
 
     AUC has DeLong's interval, the true positive rates the exact one of Clopper and Pearson. Advantage and balanced
     accuracy are maxima over thresholds found on the same rows, hence biased upwards, the more so in small subgroups;
-    no interval is given.
+    no interval is given. A curve is drawn where a subgroup has both members and non-members.
     """
-    measurements: list[Measurement] = []
-    rocs: list[Roc] = []
-    ranking = Ranking(scores, members)
-    for name, mask in zip(groups.names, groups.masks, strict=True):
-        counts = ranking.counts(mask)
-        curve = counts.curve()
-        measurements.extend(_figures(attack, name, counts, curve))
-        if all(counts.totals):
-            rocs.append(_thinned(attack, name, curve, *counts.totals))
-    return measurements, rocs
+    read = [points(int(n)) for n in (groups.masks & ~members).sum(axis=1)]
+    ranking = rank(scores, members, groups, [one.allowed for one in read])
+    return list(_figures(attack, ranking, read, groups)), _curves(attack, ranking, read, groups)
 
 
-def _figures(attack: str, subgroup: str, counts: Counts, curve: Curve) -> Iterator[Measurement]:
-    m, n = counts.totals
-
-    def one(figure: str, value: float | None, rows: int, interval: Interval = NONE) -> Measurement:
-        low, high = interval if value is not None else NONE
-        return Measurement(
-            metric=f"{attack}_{figure}", subgroup=subgroup, split="test", value=value, n=rows, low=low, high=high
-        )
-
-    area, variance = counts.auroc()
-    advantage = float((curve.tpr - curve.fpr).max()) if m and n else None
-    yield one(AUC, area, m + n, auroc_interval(area, variance))
-    yield one(ADVANTAGE, advantage, m + n)
-    yield one(BALANCED_ACCURACY, None if advantage is None else (1 + advantage) / 2, m + n)
-    for figure, fpr in LOW_FPR.items():
-        if not m or unresolved(n, fpr) is not None:
-            yield one(figure, None, m)
-        else:
-            value = tpr_at(curve, fpr)
-            yield one(figure, value, m, clopper_pearson(round(value * m), m))
+def _figures(attack: str, ranking: Ranking, read: list[Points], groups: Groups) -> Iterator[Figure]:
+    m, n, names, rows = ranking.positives, ranking.negatives, groups.names, groups.sizes
+    yield Figure(f"{attack}_{AUC}", names, ranking.area, rows, *auroc_interval(ranking.area, ranking.variance))
+    yield Figure(f"{attack}_{ADVANTAGE}", names, ranking.advantage, rows)
+    yield Figure(f"{attack}_{BALANCED_ACCURACY}", names, (1 + ranking.advantage) / 2, rows)
+    starts = np.cumsum([0, *(len(one.allowed) for one in read)])[:-1]
+    for place, (figure, fpr) in enumerate(LOW_FPR.items()):
+        found = ranking.points[..., starts + [one.low[place] for one in read], 1]
+        resolved = np.array([unresolved(int(non_members), fpr) is None for non_members in n])
+        value = np.where(resolved, share(found, m), np.nan)
+        yield Figure(f"{attack}_{figure}", names, value, m, *clopper_pearson(found, m))
 
 
-def clopper_pearson(successes: int, trials: int) -> Interval:
+def clopper_pearson(successes: Array | int, trials: Array | int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934): at least 95 % whatever the rate, as rare events need."""
-    if trials <= 0:
-        return NONE
-    low = stats.beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0
-    high = stats.beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0
-    return float(low), float(high)
+    k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
+    low = np.where(k > 0, special.betaincinv(np.maximum(k, 1), n - k + 1, 0.025), 0.0)
+    high = np.where(k < n, special.betaincinv(k + 1, np.maximum(n - k, 1), 0.975), 1.0)
+    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 
-def _thinned(attack: str, subgroup: str, curve: Curve, members: int, n: int) -> Roc:
-    """The last point at or below each of a set of false positive rates, even in log10 and in the rate itself."""
-    grid = np.union1d(np.geomspace(1 / n, 1, LOG_POINTS), np.linspace(0, 1, LINEAR_POINTS))
-    kept = np.unique(
-        np.append(np.searchsorted(curve.fpr, grid * (1 + 1e-12), side="right") - 1, [0, -1 % len(curve.fpr)])
-    )
-    return Roc(
-        attack=attack,
-        subgroup=subgroup,
-        fpr=[_short(x) for x in curve.fpr[kept]],
-        tpr=[_short(x) for x in curve.tpr[kept]],
-        members=members,
-        non_members=n,
-    )
+def _curves(attack: str, ranking: Ranking, read: list[Points], groups: Groups) -> list[list[Roc]]:
+    """One list of thinned curves per run: from (0, 0) to (1, 1), no point twice."""
+    counts = ranking.points.reshape(-1, *ranking.points.shape[-2:])
+    curves: list[list[Roc]] = [[] for _ in counts]
+    end = 0
+    for g, one in enumerate(read):
+        start, end = end, end + len(one.allowed)
+        m, n = int(ranking.positives[g]), int(ranking.negatives[g])
+        if not m or not n:
+            continue
+        corners = np.broadcast_to([[0, 0], [n, m]], (len(counts), 2, 2))
+        whole = np.concatenate([corners[:, :1], counts[:, start:end][:, one.drawn], corners[:, 1:]], axis=1)
+        kept = np.ones(whole.shape[:2], bool)
+        kept[:, 1:] = (whole[:, 1:] != whole[:, :-1]).any(axis=-1)
+        rates = short(whole / np.array([n, m]))
+        for run, curve in enumerate(rates):
+            fpr, tpr = curve[kept[run]].T.tolist()
+            curves[run].append(Roc(attack=attack, subgroup=groups.names[g], fpr=fpr, tpr=tpr, members=m, non_members=n))
+    return curves
 
 
-def _short(x: Any) -> float:
-    """Six significant digits: a curve is stored for drawing."""
-    return float(f"{x:.6g}")
+def short(x: Floats) -> Floats:
+    """Six significant digits of numbers from 0 to 1: a curve is stored for drawing.
+
+    >>> short(np.array([0.0, 2 / 3, 1 / 81_000])).tolist()
+    [0.0, 0.666667, 1.23457e-05]
+    """
+    with np.errstate(divide="ignore"):
+        scale = 10.0 ** np.where(x > 0, 5 - np.floor(np.log10(x)), 0.0)
+    return np.asarray(np.rint(x * scale) / scale)

@@ -1,4 +1,4 @@
-"""What an attack sees of one trained model."""
+"""What an attack sees of trained models."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from worker.metrics._predictions import Flags, Floats, Groups
 
 @dataclass(frozen=True)
 class Target:
-    """One model and the candidate rows: those it was trained on (`members`) and others of the same population.
+    """Models and the candidate rows: those they were trained on (`members`) and others of the same population.
 
-    `logits` is `[candidates, outputs]`, `target` and `losses` `[candidates]`. `groups` are the subgroups of the
-    candidates. An attack must not use `members` to make its scores.
+    `logits` is `[..., candidates, outputs]` and `losses` `[..., candidates]`, the leading axes numbering the runs;
+    there may be none. `target` and `members` are `[candidates]`, `groups` the subgroups of the candidates. An attack
+    must not use `members` to make its scores, and the scores of a run must not depend on the other runs.
     """
 
     logits: np.ndarray[Any, Any]

@@ -25,7 +25,7 @@ class LossThreshold(Attack[NoParams]):
     Params = NoParams
 
     def score(self, target: Target, params: NoParams) -> np.ndarray[Any, Any]:
-        """Minus the loss, `[candidates]`."""
+        """Minus the loss, `[..., candidates]`."""
         return -target.losses
 
 

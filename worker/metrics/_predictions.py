@@ -1,39 +1,46 @@
-"""What a metric sees: a model's outputs on one split, and the subgroups of its rows."""
+"""What a metric sees: the outputs of trained models on one split, and the subgroups of its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy import special
 
-from backend.contracts.results import ALL, Split
-from backend.contracts.spec import INTERSECTION
-from worker.datasets._table import Integers, SensitiveAttribute, Task
-from worker.training.losses import per_record_numpy
+from backend.contracts.results import Split
+from worker.datasets._table import Integers, Task
+from worker.metrics._figures import Figure
+from worker.metrics._groups import Array, Flags, Floats, Groups
+from worker.training.losses import per_record_numpy, predicted_class
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
+__all__ = ["Array", "Figure", "Flags", "Floats", "Groups", "Predictions", "RunFigures"]
 
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What a run spent."""
+    """What runs spent, each `[...]` of the leading axes; NaN where a run has no such figure."""
 
-    wall_seconds: float
-    steps: int
-    epsilon: float | None = None
-    delta: float | None = None
-    noise_multiplier: float | None = None
+    wall_seconds: Any
+    steps: Any
+    epsilon: Any = np.nan
+    delta: Any = np.nan
+    noise_multiplier: Any = np.nan
+
+    @classmethod
+    def of(cls, runs: Sequence[tuple[float, float, float | None, float | None, float | None]]) -> RunFigures:
+        """From one row per run, in the order of the fields, None where there is no such figure."""
+        return cls(*np.array(runs, np.float64).T)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs of one model on one split: `logits` is `[rows, outputs]`, `target` `[rows]`."""
+    """Outputs of models on one split: `logits` is `[..., rows, outputs]`, `target` `[rows]`.
+
+    The leading axes number the runs; there may be none. Whatever is computed of one run must not depend on the others.
+    """
 
     logits: np.ndarray[Any, Any]
     target: np.ndarray[Any, Any]
@@ -41,77 +48,32 @@ class Predictions:
     split: Split = "test"
     run: RunFigures | None = None
 
+    @property
+    def outputs(self) -> int:
+        """Outputs of the models: one per class, one for regression."""
+        return int(self.logits.shape[-1])
+
     @cached_property
     def probabilities(self) -> Floats:
-        """`[rows, classes]`."""
-        return np.asarray(special.softmax(self.logits.astype(np.float64), axis=1))
+        """`[..., rows, classes]`."""
+        return np.asarray(special.softmax(self.logits.astype(np.float64), axis=-1))
 
     @cached_property
     def margin(self) -> Floats:
-        """`[rows]` log-odds of class 1, for binary tasks: orders rows as its probability does, without rounding."""
-        exact = self.logits.astype(np.float64)
-        return np.asarray(exact[:, 1] - exact[:, 0])
+        """`[..., rows]` log-odds of class 1, for binary tasks: orders rows as its probability does, not rounded."""
+        return np.asarray(self.logits[..., 1].astype(np.float64) - self.logits[..., 0])
 
     @cached_property
     def predicted(self) -> Integers:
-        """`[rows]` most probable class; class 0 where two are equal."""
-        return np.asarray(self.logits.argmax(axis=1))
+        """`[..., rows]` most probable class; the first where several are equal."""
+        return predicted_class(self.logits)
 
     @cached_property
     def losses(self) -> Floats:
-        """`[rows]` cross-entropy in nats, or squared error."""
+        """`[..., rows]` cross-entropy in nats, or squared error."""
         return per_record_numpy(self.logits, self.target, self.task)
 
     @cached_property
     def correct(self) -> Flags:
-        """`[rows]` whether the predicted class is the right one."""
+        """`[..., rows]` whether the predicted class is the right one."""
         return np.asarray(self.predicted == self.target)
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Subgroups of some rows: `masks[g, row]`, the first being all rows.
-
-    `families` names, for each attribute or intersection ("sex", "sex & race"), the masks of its subgroups.
-    """
-
-    names: tuple[str, ...]
-    masks: Flags
-    families: Mapping[str, tuple[int, ...]]
-
-    @classmethod
-    def of(
-        cls, attributes: Mapping[str, SensitiveAttribute], choices: Sequence[Sequence[str]], rows: Integers
-    ) -> Groups:
-        """Everybody, and for each choice (a list of attributes) the combinations of values that the table has.
-
-        A subgroup that occurs in the table but not among `rows` is kept with no rows: its figures are None, not gone.
-
-        >>> sex = SensitiveAttribute("Sex", np.array([0, 1, 1]), ("Female", "Male"))
-        >>> Groups.of({"sex": sex}, [["sex"]], np.array([0, 1])).names
-        ('all', 'sex=Female', 'sex=Male')
-        """
-        names = [ALL]
-        masks = [np.ones(len(rows), bool)]
-        families: dict[str, tuple[int, ...]] = {}
-        for choice in choices:
-            members = []
-            for values in product(*(range(len(attributes[name].labels)) for name in choice)):
-                whole = np.all([attributes[n].codes == v for n, v in zip(choice, values, strict=True)], axis=0)
-                if whole.any():
-                    members.append(len(names))
-                    names.append(
-                        INTERSECTION.join(f"{n}={attributes[n].labels[v]}" for n, v in zip(choice, values, strict=True))
-                    )
-                    masks.append(whole[rows])
-            families[INTERSECTION.join(choice)] = tuple(members)
-        return cls(tuple(names), np.stack(masks), families)
-
-    @cached_property
-    def weights(self) -> Floats:
-        """Masks as numbers, so that sums over all subgroups are one matrix product."""
-        return self.masks.astype(np.float64)
-
-    def sums(self, *columns: np.ndarray[Any, Any]) -> Floats:
-        """`[groups, columns]` sums of `[rows]` columns over each subgroup."""
-        return np.asarray(self.weights @ np.stack([c.astype(np.float64) for c in columns], axis=1))

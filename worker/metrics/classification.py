@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from backend.contracts.catalogue import MetricInfo
-from backend.contracts.results import Measurement
-from worker.metrics._intervals import NONE, Interval, auroc_interval, normal, wilson
-from worker.metrics._predictions import Groups, Predictions
-from worker.metrics._ranking import Ranking
+from worker.metrics._intervals import auroc_interval, normal, share, wilson
+from worker.metrics._predictions import Array, Figure, Floats, Groups, Predictions
+from worker.metrics._ranking import rank
 from worker.plugins import Metric, NoParams
 
 #: Equal-width bins of predicted probability in the calibration error.
@@ -65,110 +65,70 @@ class Classification(Metric[NoParams]):
               "Share of rows that get the class predicted most often; near 1 the model is a constant.", None),
     )  # fmt: skip
 
-    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Measurement]:
+    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Figure]:
         """Every metric that the task has, for every subgroup."""
+        n, losses = groups.sizes, predictions.losses
+        mean, variance = groups.moments(losses)
+        yield Figure("n", groups.names, n, n)
+        yield Figure("loss", groups.names, mean, n, *normal(mean, share(variance, n), 0.0))
         if predictions.task == "regression":
-            yield from _losses(predictions, groups)
             return
-        yield from _losses(predictions, groups)
-        right = groups.sums(predictions.correct, np.ones(len(predictions.target)))
-        for g, (correct, n) in enumerate(right):
-            yield _rate("accuracy", predictions, groups, g, correct, n)
-        yield from _calibration(predictions, groups)
-        yield from _majority(predictions, groups)
-        yield from (_binary if predictions.logits.shape[1] == 2 else _multiclass)(predictions, groups)
+        classes = predictions.outputs
+        actual = groups.counts(predictions.target, classes)
+        predicted = groups.counts(predictions.predicted, classes)
+        hits = groups.counts(predictions.target, classes, predictions.correct)
+        yield _rate("accuracy", groups, hits.sum(axis=-1), n)
+        yield Figure("calibration_error", groups.names, _calibration_error(predictions, groups), n)
+        yield _rate("majority_share", groups, predicted.max(axis=-1), n)
+        if classes == 2:
+            yield from _binary(predictions, groups, actual, predicted, hits)
+        else:
+            yield from _multiclass(predictions, groups, actual, predicted, hits)
 
 
-def _one(
-    metric: str, p: Predictions, groups: Groups, g: int, value: float | None, n: float, interval: Interval = NONE
-) -> Measurement:
-    low, high = NONE if value is None else interval
-    return Measurement(
-        metric=metric, subgroup=groups.names[g], split=p.split, value=value, n=int(n), low=low, high=high
-    )
+def _rate(metric: str, groups: Groups, hits: Array, n: Array) -> Figure:
+    return Figure(metric, groups.names, share(hits, n), n, *wilson(hits, n))
 
 
-def _rate(metric: str, p: Predictions, groups: Groups, g: int, hits: float, n: float) -> Measurement:
-    return _one(metric, p, groups, g, float(hits / n) if n else None, n, wilson(hits, n))
-
-
-def _losses(p: Predictions, groups: Groups) -> Iterator[Measurement]:
-    for g, mask in enumerate(groups.masks):
-        losses = p.losses[mask]
-        n = len(losses)
-        yield _one("n", p, groups, g, float(n), n)
-        value = float(losses.mean()) if n else None
-        spread = float(losses.var(ddof=1)) / n if n > 1 else 0.0
-        yield _one("loss", p, groups, g, value, n, normal(value, spread, 0.0) if value is not None else NONE)
-
-
-def _calibration(p: Predictions, groups: Groups) -> Iterator[Measurement]:
+def _calibration_error(p: Predictions, groups: Groups) -> Floats:
     """Sum over bins of |sum of (outcome - probability)| / n: binary tasks take the positive class, others the top one.
 
     Guo et al. 2017, equation 3, with `BINS` equal-width bins.
     """
-    if p.logits.shape[1] == 2:
-        confidence, outcome = p.probabilities[:, 1], p.target == 1
+    confidence: Floats
+    if p.outputs == 2:
+        confidence, outcome = special.expit(p.margin), p.target == 1
     else:
-        confidence, outcome = p.probabilities.max(axis=1), p.correct
+        confidence, outcome = p.probabilities.max(axis=-1), p.correct
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    difference = np.zeros((len(p.target), BINS))
-    difference[np.arange(len(p.target)), bins] = outcome - confidence
-    total = np.abs(groups.weights @ difference).sum(axis=1)
-    for g, n in enumerate(groups.masks.sum(axis=1)):
-        yield _one("calibration_error", p, groups, g, float(total[g] / n) if n else None, n)
+    return share(np.abs(groups.counts(bins, BINS, outcome - confidence)).sum(axis=-1), groups.sizes)
 
 
-def _majority(p: Predictions, groups: Groups) -> Iterator[Measurement]:
-    counts = groups.sums(*(p.predicted == c for c in range(p.logits.shape[1])))
-    for g, row in enumerate(counts):
-        yield _rate("majority_share", p, groups, g, row.max(), row.sum())
+def _binary(p: Predictions, groups: Groups, actual: Floats, predicted: Floats, hits: Floats) -> Iterator[Figure]:
+    """From counts `[..., groups, 2]` of rows by their class, by the predicted one, and of those predicted rightly."""
+    n, positives, negatives = groups.sizes, actual[..., 1], actual[..., 0]
+    chosen, tp, tn = predicted[..., 1], hits[..., 1], hits[..., 0]
+    yield _rate("tpr", groups, tp, positives)
+    yield _rate("fpr", groups, negatives - tn, negatives)
+    yield _rate("selection_rate", groups, chosen, n)
+    a, b = share(tp, positives), share(tn, negatives)
+    spread = (share(a * (1 - a), positives) + share(b * (1 - b), negatives)) / 4
+    yield Figure("balanced_accuracy", groups.names, (a + b) / 2, n, *normal((a + b) / 2, spread, 0.0, 1.0))
+    yield Figure("f1", groups.names, share(2 * tp, chosen + positives), n)
+    ranking = rank(p.margin, p.target == 1, groups)
+    yield Figure("auroc", groups.names, ranking.area, n, *auroc_interval(ranking.area, ranking.variance))
 
 
-def _binary(p: Predictions, groups: Groups) -> Iterator[Measurement]:
-    positive, chosen = p.target == 1, p.predicted == 1
-    ranking = Ranking(p.margin, positive)
-    table = groups.sums(positive & chosen, ~positive & chosen, positive & ~chosen, ~positive & ~chosen)
-    for g, (tp, fp, fn, tn) in enumerate(table):
-        positives, negatives = tp + fn, fp + tn
-        n = positives + negatives
-        yield _rate("tpr", p, groups, g, tp, positives)
-        yield _rate("fpr", p, groups, g, fp, negatives)
-        yield _rate("selection_rate", p, groups, g, tp + fp, n)
-        balanced, variance = None, 0.0
-        if positives and negatives:
-            a, b = tp / positives, tn / negatives
-            balanced = float((a + b) / 2)
-            variance = float((a * (1 - a) / positives + b * (1 - b) / negatives) / 4)
-        interval = NONE if balanced is None else normal(balanced, variance, 0.0, 1.0)
-        yield _one("balanced_accuracy", p, groups, g, balanced, n, interval)
-        yield _one("f1", p, groups, g, float(2 * tp / (2 * tp + fp + fn)) if tp + fp + fn else None, n)
-        area, spread = ranking.counts(groups.masks[g]).auroc()
-        yield _one("auroc", p, groups, g, area, n, auroc_interval(area, spread))
-
-
-def _multiclass(p: Predictions, groups: Groups) -> Iterator[Measurement]:
-    classes = range(p.logits.shape[1])
-    rankings = [Ranking(p.probabilities[:, c], p.target == c) for c in classes]
-    for g, mask in enumerate(groups.masks):
-        target, predicted, n = p.target[mask], p.predicted[mask], int(mask.sum())
-        present = [c for c in classes if np.any(target == c)]
-        recalls = [float(np.mean(predicted[target == c] == c)) for c in present]
-        yield _one("balanced_accuracy", p, groups, g, float(np.mean(recalls)) if present else None, n)
-        yield _one("f1", p, groups, g, _mean_f1(target, predicted, classes), n)
-        areas = [ranking.counts(mask).auroc()[0] for ranking in rankings]
-        known = [a for a in areas if a is not None]
-        yield _one("auroc", p, groups, g, float(np.mean(known)) if len(known) == len(areas) else None, n)
-
-
-def _mean_f1(target: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], classes: range) -> float | None:
-    """Mean F1 over the classes that occur among targets or predictions."""
-    scores: list[float] = []
-    for c in classes:
-        involved = int(np.sum(target == c) + np.sum(predicted == c))
-        if involved:
-            scores.append(2 * float(np.sum((target == c) & (predicted == c))) / involved)
-    return float(np.mean(scores)) if scores else None
+def _multiclass(p: Predictions, groups: Groups, actual: Floats, predicted: Floats, hits: Floats) -> Iterator[Figure]:
+    """From the same counts: means over the classes that occur; F1 over those that occur or are predicted."""
+    n, there = groups.sizes, actual > 0
+    recalls = np.where(there, share(hits, actual), 0.0)
+    yield Figure("balanced_accuracy", groups.names, share(recalls.sum(axis=-1), there.sum(axis=-1)), n)
+    involved = actual + predicted
+    scores = np.where(involved > 0, share(2 * hits, involved), 0.0)
+    yield Figure("f1", groups.names, share(scores.sum(axis=-1), (involved > 0).sum(axis=-1)), n)
+    areas = [rank(p.probabilities[..., c], p.target == c, groups).area for c in range(p.outputs)]
+    yield Figure("auroc", groups.names, np.mean(areas, axis=0), n)
 
 
 PLUGIN = Classification()

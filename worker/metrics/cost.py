@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import numpy as np
+
 from backend.contracts.catalogue import MetricInfo
-from backend.contracts.results import Measurement
-from worker.metrics._predictions import Groups, Predictions
+from backend.contracts.results import ALL
+from worker.metrics._predictions import Figure, Groups, Predictions
 from worker.plugins import Metric, NoParams
 
 
@@ -54,14 +56,13 @@ class Cost(Metric[NoParams]):
         _info("steps", "Steps", "Updates of the weights.", "cost", better=None, unit="steps"),
     )  # fmt: skip
 
-    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Measurement]:
+    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Figure]:
         """Five figures, on the test split alone."""
         run = predictions.run
         if run is None or predictions.split != "test":
             return
         for metric in self.metrics:
-            value = getattr(run, metric.name)
-            yield Measurement(metric=metric.name, split="test", value=None if value is None else float(value))
+            yield Figure(metric.name, (ALL,), np.asarray(getattr(run, metric.name), np.float64)[..., None])
 
 
 PLUGIN = Cost()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backend.contracts.catalogue import MetricInfo
-from backend.contracts.results import Measurement
-from worker.metrics._predictions import Floats, Groups, Predictions
+from worker.metrics._intervals import share
+from worker.metrics._predictions import Array, Figure, Floats, Groups, Predictions
 from worker.plugins import Metric, NoParams
 
 
@@ -54,49 +55,48 @@ class Gaps(Metric[NoParams]):
               "Largest difference between subgroups in true or in false positive rate, whichever is larger.", False),
     )  # fmt: skip
 
-    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Measurement]:
+    def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Figure]:
         """Every gap that the task has, for every attribute and intersection asked for."""
-        ones = np.ones(len(predictions.target))
-        loss = groups.sums(predictions.losses, ones)
-        classes = predictions.task != "regression"
-        binary = classes and predictions.logits.shape[1] == 2
-        if classes:
-            accuracy = groups.sums(predictions.correct, ones)
-        if binary:
-            positive, chosen = predictions.target == 1, predictions.predicted == 1
-            selected = groups.sums(chosen, ones)
-            hits = groups.sums(positive & chosen, positive)
-            alarms = groups.sums(~positive & chosen, ~positive)
-        for family, members in groups.families.items():
-            index = list(members)
-            sizes = loss[index, 1]
-            smallest = int(sizes[sizes > 0].min()) if np.any(sizes > 0) else 0
+        families = tuple(groups.families)
+        smallest = np.array([_smallest(groups.sizes[list(members)]) for members in groups.families.values()])
 
-            def one(metric: str, value: float | None, family: str = family, n: int = smallest) -> Measurement:
-                return Measurement(metric=metric, subgroup=family, split=predictions.split, value=value, n=n)
+        def figure(metric: str, of: Callable[[Floats], Floats], rates: Array) -> Figure:
+            each = [of(rates[..., list(members)]) for members in groups.families.values()]
+            return Figure(metric, families, np.stack(each, axis=-1) if each else np.zeros(0), smallest)
 
-            losses = _rates(loss[index])
-            yield one("loss_gap", _range(losses))
-            yield one("worst_group_loss", float(losses.max()) if len(losses) else None)
-            if classes:
-                rates = _rates(accuracy[index])
-                yield one("accuracy_gap", _range(rates))
-                yield one("worst_group_accuracy", float(rates.min()) if len(rates) else None)
-            if binary:
-                yield one("demographic_parity_difference", _range(_rates(selected[index])))
-                odds = [_range(_rates(hits[index])), _range(_rates(alarms[index]))]
-                known = [gap for gap in odds if gap is not None]
-                yield one("equalized_odds_difference", max(known) if known else None)
+        loss = share(groups.sums(predictions.losses), groups.sizes)
+        yield figure("loss_gap", _range, loss)
+        yield figure("worst_group_loss", _highest, loss)
+        if predictions.task == "regression":
+            return
+        accuracy = share(groups.sums(predictions.correct), groups.sizes)
+        yield figure("accuracy_gap", _range, accuracy)
+        yield figure("worst_group_accuracy", lambda rates: -_highest(-rates), accuracy)
+        if predictions.outputs == 2:
+            chosen = groups.counts(predictions.target, 2, predictions.predicted)
+            rows = groups.counts(predictions.target, 2)
+            selected = share(chosen.sum(axis=-1), groups.sizes)
+            yield figure("demographic_parity_difference", _range, selected)
+            alarms, hits = (share(chosen[..., c], rows[..., c]) for c in range(2))
+            odds = [figure("equalized_odds_difference", _range, rates) for rates in (hits, alarms)]
+            yield replace(odds[0], value=np.fmax(odds[0].value, odds[1].value))
 
 
-def _rates(sums: Floats) -> Floats:
-    """Numerator / denominator of `[groups, 2]`, without the groups whose denominator is zero."""
-    there = sums[:, 1] > 0
-    return np.asarray(sums[there, 0] / sums[there, 1])
+def _smallest(sizes: Array) -> int:
+    """Rows of the smallest subgroup that has any."""
+    return int(sizes[sizes > 0].min()) if np.any(sizes > 0) else 0
 
 
-def _range(rates: Floats) -> float | None:
-    return float(rates.max() - rates.min()) if len(rates) >= 2 else None
+def _highest(rates: Floats) -> Floats:
+    """`[..., groups]` to `[...]`: the highest of those that are defined; NaN where none is."""
+    known = ~np.isnan(rates)
+    return np.where(known.any(axis=-1), np.where(known, rates, -np.inf).max(axis=-1, initial=-np.inf), np.nan)
+
+
+def _range(rates: Floats) -> Floats:
+    """`[..., groups]` to `[...]`: the highest less the lowest; NaN where fewer than two are defined."""
+    several = (~np.isnan(rates)).sum(axis=-1) >= 2
+    return np.where(several, _highest(rates) + _highest(-rates), np.nan)
 
 
 PLUGIN = Gaps()
