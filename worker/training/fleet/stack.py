@@ -19,7 +19,7 @@ from worker.plugins import Method, Params
 from worker.training.engine import Examples, Work
 from worker.training.fleet import philox
 from worker.training.fleet import stack_steps as steps
-from worker.training.fleet.stack_data import Batches, Noise, Rows, tensor_of
+from worker.training.fleet.stack_data import Batches, Noise, Rows, dense, tensor_of
 from worker.training.fleet.stack_device import Captured, Fused
 from worker.training.fleet.stack_plan import Course
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
@@ -93,7 +93,7 @@ class Stack:
         elif self._noise is not None:
             self._drawn = Noise(works, plan, self._noise)
         self._rows = Rows(works, plan, device)
-        self._validation = _shared([work.validation for work in works], device)
+        self._validation = _shared([work.validation for work in works], plan.widths[0], device)
         self._finish = Fused(self._update, device)
         self._make_room(plan.capacity)
         self._batches = Batches(works, plan, device, on_device=draw_on_device and not plan.secure)
@@ -262,12 +262,12 @@ def _groups(courses: Sequence[Course], column: Any) -> list[Group]:
     return groups
 
 
-def _shared(validation: Sequence[Examples], device: torch.device) -> list[tuple[torch.Tensor, list[int]]]:
+def _shared(validation: Sequence[Examples], inputs: int, device: torch.device) -> list[tuple[torch.Tensor, list[int]]]:
     """Features of each different set of rows, and the runs that have it."""
     found: dict[int, tuple[torch.Tensor, list[int]]] = {}
     for run, examples in enumerate(validation):
         if id(examples) not in found:
-            found[id(examples)] = tensor_of(examples.features, device, torch.float32), []
+            found[id(examples)] = dense(examples, inputs, device), []
         found[id(examples)][1].append(run)
     return list(found.values())
 

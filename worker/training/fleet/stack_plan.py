@@ -138,9 +138,12 @@ def capacity(work: Work) -> int:
     return padded(min(int(expected + 6 * math.sqrt(expected)) + 8, max(1, len(work.train))), BLOCK)
 
 
-@dataclass
+@dataclass(eq=False)
 class Course:
-    """One run on its way, as it lies in the processor's memory between stacks and in checkpoints."""
+    """One run on its way, as it lies in the processor's memory between stacks and in checkpoints.
+
+    `epochs` counts those that the recorder has closed.
+    """
 
     work: Work
     plan: Plan
@@ -149,6 +152,7 @@ class Course:
     state: dict[str, float]
     totals: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(4))
     step: int = 0
+    epochs: int = 0
     seconds: float = 0.0
     lookout: Lookout | None = None
 
@@ -173,6 +177,7 @@ class Course:
         self.totals[:] = kept.facts["totals"]
         self.recorder.points = kept.facts["history"]
         self.step, self.seconds = kept.step, kept.seconds
+        self.epochs = kept.step // self.plan.steps_per_epoch
 
     def snapshot(self) -> Snapshot:
         """For a checkpoint."""

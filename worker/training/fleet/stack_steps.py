@@ -196,7 +196,10 @@ def predict(plan: Plan, weights: torch.Tensor, features: torch.Tensor) -> torch.
     for first in range(0, runs, PREDICT_RUNS):
         mine = weights[first : first + PREDICT_RUNS]
         for start in range(0, rows, PREDICT_ROWS):
-            h = features[start : start + PREDICT_ROWS].expand(len(mine), -1, -1)
+            block = features[start : start + PREDICT_ROWS]
+            count = len(block)
+            # Every run's matrices begin where a cache line does, as in training.
+            h = torch.nn.functional.pad(block, (0, 0, 0, padded(count) - count)).expand(len(mine), -1, -1)
             for number, layer in enumerate(plan.layers):
                 if number:
                     _activate(plan.activation, h, h)
@@ -204,5 +207,5 @@ def predict(plan: Plan, weights: torch.Tensor, features: torch.Tensor) -> torch.
                 z = torch.empty(*h.shape[:2], layer.outputs, device=weights.device)
                 product(h, matrix[:, :-1], z)
                 h = z.add_(matrix[:, -1:])
-            out[first : first + PREDICT_RUNS, start : start + PREDICT_ROWS] = h
+            out[first : first + PREDICT_RUNS, start : start + count] = h[:, :count]
     return out

@@ -24,7 +24,7 @@ from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, 
 from worker.training.fleet import stack_device
 from worker.training.fleet.architecture import architecture_of
 from worker.training.fleet.stack import Stack, method_key
-from worker.training.fleet.stack_data import tensor_of
+from worker.training.fleet.stack_data import dense
 from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stack_steps import predict
 
@@ -143,23 +143,18 @@ class StackedEngine:
             if course.lookout is None:
                 course.lookout = watch.follow(course.work.key)
         stride, saved, saving = 1, time.perf_counter(), 0.0
-        while stack.step < plan.steps:
+        # Memory may have given out when an epoch was over and not closed yet.
+        late = stack.step // plan.steps_per_epoch > cohort[0].epochs
+        while stack.step < plan.steps or late:
             began = time.perf_counter()
-            epoch = stack.step // plan.steps_per_epoch + 1
-            stack.advance(min(stack.step + stride, epoch * plan.steps_per_epoch))
+            epoch = cohort[0].epochs + 1
+            if not late:
+                stack.advance(min(stack.step + stride, epoch * plan.steps_per_epoch))
+            late = False
             broken = stack.look()
             messages = {run: diverged("loss", epoch, int(broken[run])) for run in alive if broken[run] >= 0}
-            if stack.step % plan.steps_per_epoch == 0:
-                finite = stack.finite()
-                for run in alive:
-                    if run not in messages and not finite[run]:
-                        messages[run] = diverged("weights", epoch, stack.step - 1)
-                stack.save_small()
-                for run, logits in enumerate(stack.end_epoch()):
-                    if run in alive and run not in messages:
-                        course = alive[run]
-                        course.recorder.epoch(epoch, course.totals, logits)
-                        course.recorder.state(epoch, course.state)
+            if stack.step == epoch * plan.steps_per_epoch:
+                messages = self._close_epoch(stack, alive, epoch, messages)
             took = time.perf_counter() - began
             for course in alive.values():
                 course.seconds += took / len(alive)
@@ -184,20 +179,37 @@ class StackedEngine:
                 return []
         return list(alive.items())
 
+    def _close_epoch(
+        self, stack: Stack, alive: dict[int, Course], epoch: int, messages: dict[int, str]
+    ) -> dict[int, str]:
+        """Records the epoch of every run that goes on; answers why others do not. Where it raises, nothing is done."""
+        finite = stack.finite()
+        late = {run: diverged("weights", epoch, stack.step - 1) for run in alive if not finite[run]}
+        stack.save_small()
+        logits = stack.end_epoch()
+        messages = late | messages
+        for run, course in alive.items():
+            course.epochs = epoch
+            if run not in messages:
+                course.recorder.epoch(epoch, course.totals, logits[run])
+                course.recorder.state(epoch, course.state)
+                course.totals[:] = 0
+        return messages
+
     def _trained(self, stack: Stack, run: int, course: Course, message: str | None) -> Trained:
         plan, weights, work = stack.plan, stack.weights[run : run + 1].clone(), course.work
 
         def logits(examples: Examples) -> Array:
-            answer: Array = predict(plan, weights, self._features_of(examples))[0].cpu().numpy()
+            answer: Array = predict(plan, weights, self._features_of(examples, plan.widths[0]))[0].cpu().numpy()
             return answer
 
         return Trained(work.key, self.name, logits, course.seconds, course.recorder.series(), message)
 
-    def _features_of(self, examples: Examples) -> torch.Tensor:
+    def _features_of(self, examples: Examples, inputs: int) -> torch.Tensor:
         """On the device; the last few stay there, since all runs of a seed are asked for the same rows."""
         key = id(examples)
         if key not in self._features:
-            self._features[key] = examples, tensor_of(examples.features, self.device, torch.float32)
+            self._features[key] = examples, dense(examples, inputs, self.device)
             if len(self._features) > KEPT_EXAMPLES:
                 self._features.popitem(last=False)
         self._features.move_to_end(key)
