@@ -33,7 +33,8 @@ from worker.training.engine import Examples, Work
 from worker.training.fleet.cpu import FleetEngine, _Run
 from worker.training.streams import Streams
 
-Step = Callable[[int], None]
+#: Takes steps from the first number on, before the second.
+Steps = Callable[[int, int], None]
 NUMERIC, SIZES, ROWS = 6, (9, 16, 7, 15, 6, 5, 2, 38), 30_000
 INPUTS = NUMERIC + sum(SIZES)
 
@@ -54,8 +55,9 @@ def adult_shaped(rows: int = ROWS, *, sparse: bool) -> Examples:
 
 
 def work(
-    hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd", seed: int = 0, epochs: int = 1
-) -> Work:
+    hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd", seed: int = 0, epochs: int = 1,
+    **training: Any,
+) -> Work:  # fmt: skip
     """One run of the benchmark."""
     rows = adult_shaped(sparse=sparse)
     model, plugin = registry().find("model", "mlp").plugin, registry().find("method", method).plugin
@@ -70,7 +72,7 @@ def work(
         model_params=model.Params(hidden=hidden),
         method=plugin,
         method_params=plugin.Params(),
-        training=Training(epochs=epochs, batch_size=batch, learning_rate=0.01),
+        training=Training(epochs=epochs, batch_size=batch, learning_rate=0.01, **training),
         schedule=Schedule.of(ROWS, batch, epochs),
         budget=budget if plugin.private else None,
         train=rows,
@@ -78,9 +80,25 @@ def work(
     )
 
 
-def ours(hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd") -> Step:
-    """The fleet engine's step: batch, gradients, the method's own code, noise, update."""
-    return _Run(work(hidden, batch, sparse=sparse, method=method)).step
+def ours(hidden: list[int], batch: int, *, sparse: bool, method: str = "dp_sgd", **training: Any) -> Steps:
+    """The fleet engine's steps: batch, gradients, the method's own code, noise, update."""
+    run = _Run(work(hidden, batch, sparse=sparse, method=method, epochs=1000, **training))
+
+    def steps(first: int, end: int) -> None:
+        while first < end:
+            first = run.advance(first, end)
+
+    return steps
+
+
+def one_by_one(step: Callable[[], None]) -> Steps:
+    """Steps of a contender that takes one at a call."""
+
+    def steps(first: int, end: int) -> None:
+        for _ in range(first, end):
+            step()
+
+    return steps
 
 
 def _network(hidden: list[int]) -> torch.nn.Sequential:
@@ -96,7 +114,7 @@ def _tensors() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(rows.features), torch.from_numpy(rows.target)
 
 
-def opacus(hidden: list[int], batch: int, *, ghost: bool) -> Step:
+def opacus(hidden: list[int], batch: int, *, ghost: bool) -> Steps:
     """Opacus as its users write it, but with Poisson batches by tensor indexing in place of its slower data loader."""
     from opacus.grad_sample import GradSampleModule, GradSampleModuleFastGradientClipping
     from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
@@ -113,31 +131,31 @@ def opacus(hidden: list[int], batch: int, *, ghost: bool) -> Step:
         module = GradSampleModule(_network(hidden))
         optimizer = DPOptimizer(torch.optim.SGD(module.parameters(), lr=0.01), **settings)
 
-    def step(_number: int) -> None:
+    def step() -> None:
         rows = torch.nonzero(torch.rand(ROWS) < batch / ROWS).squeeze(1)
         optimizer.zero_grad()
         loss(module(x[rows]), y[rows]).backward()
         optimizer.step()
 
-    return step
+    return one_by_one(step)
 
 
-def plain_sgd(hidden: list[int], batch: int) -> Step:
+def plain_sgd(hidden: list[int], batch: int) -> Steps:
     """Non-private PyTorch on batches of fixed size."""
     x, y = _tensors()
     module, loss = _network(hidden), torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
 
-    def step(_number: int) -> None:
+    def step() -> None:
         rows = torch.randint(0, ROWS, (batch,))
         optimizer.zero_grad()
         loss(module(x[rows]), y[rows]).backward()
         optimizer.step()
 
-    return step
+    return one_by_one(step)
 
 
-def jax_ghost(hidden: list[int], batch: int) -> Step | None:
+def jax_ghost(hidden: list[int], batch: int) -> Steps | None:
     """JAX, compiled, with hand-written ghost norms and padded Poisson batches; None where jax is not installed."""
     try:
         import jax
@@ -180,7 +198,7 @@ def jax_ghost(hidden: list[int], batch: int) -> Step | None:
     state = {"weights": weights, "key": jax.random.key(0)}
     rng = np.random.default_rng(0)
 
-    def step(_number: int) -> None:
+    def step() -> None:
         drawn = np.flatnonzero(rng.random(ROWS) < batch / ROWS)[:room]
         chosen = np.zeros(room, np.int32)
         chosen[: len(drawn)] = drawn
@@ -188,26 +206,24 @@ def jax_ghost(hidden: list[int], batch: int) -> Step | None:
         state["weights"], state["key"] = update(state["weights"], state["key"], chosen, mask)
         state["weights"][0][0].block_until_ready()
 
-    return step
+    return one_by_one(step)
 
 
-def interleaved(contenders: dict[str, Step], rounds: int, budget: float = 0.08) -> dict[str, list[float]]:
+def interleaved(contenders: dict[str, Steps], rounds: int, budget: float = 0.08) -> dict[str, list[float]]:
     """CPU microseconds per step, one figure per round; each contender gets about `budget` seconds of each round."""
-    steps, times, at = {}, {name: [] for name in contenders}, dict.fromkeys(contenders, 0)
-    for name, step in contenders.items():
-        for number in range(4):
-            step(number)
+    counts, times, at = {}, {name: [] for name in contenders}, {}
+    for name, steps in contenders.items():
+        steps(0, 8)
         started = time.process_time()
-        step(4)
-        steps[name] = max(1, int(budget / max(1e-6, time.process_time() - started)))
-        at[name] = 5
+        steps(8, 12)
+        counts[name] = max(1, int(budget / max(1e-6, (time.process_time() - started) / 4)))
+        at[name] = 12
     for _ in range(rounds):
-        for name, step in contenders.items():
+        for name, steps in contenders.items():
             started = time.process_time()
-            for number in range(at[name], at[name] + steps[name]):
-                step(number)
-            times[name].append((time.process_time() - started) / steps[name] * 1e6)
-            at[name] += steps[name]
+            steps(at[name], at[name] + counts[name])
+            times[name].append((time.process_time() - started) / counts[name] * 1e6)
+            at[name] += counts[name]
     return times
 
 
@@ -231,7 +247,7 @@ def flops(hidden: list[int], batch: int) -> float:
 
 def one_core(hidden: list[int], batch: int, rounds: int) -> dict[str, Any]:
     """All contenders on one core."""
-    contenders: dict[str, Step | None] = {
+    contenders: dict[str, Steps | None] = {
         "ours_one_hot": ours(hidden, batch, sparse=True),
         "ours_dense": ours(hidden, batch, sparse=False),
         "sgd": plain_sgd(hidden, batch),

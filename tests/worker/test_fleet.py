@@ -21,6 +21,7 @@ from worker.training.engine import Examples, Work
 from worker.training.fleet import cpu
 from worker.training.fleet.cpu import FleetEngine
 from worker.training.opacus_trainer import OpacusEngine
+from worker.training.recorder import RECORDS
 from worker.training.streams import Streams
 
 
@@ -107,7 +108,7 @@ def test_norms_and_clipped_sums_equal_a_loop_over_records(shape, threshold):
     before = [p.detach().numpy().copy() for p in run.trained_module().parameters()]
     batch = job.streams.batch(0, len(job.train), job.schedule.sampling_rate)
     each = naive_gradients(job, run_of(job).trained_module(), batch)
-    run.step(0)
+    run.advance(0, 1)
     norms = np.array([math.sqrt(sum((g**2).sum() for g in record)) for record in each])
     np.testing.assert_allclose(run.buffers.norms[: len(batch)], norms, rtol=2e-4, atol=1e-6)
     scale = np.minimum(1, threshold / np.maximum(norms, 1e-30))
@@ -126,12 +127,12 @@ def test_norms_and_sums_equal_autograd_within_1e_5(activation):
     run = run_of(job)
     batch = job.streams.batch(0, len(job.train), job.schedule.sampling_rate)
     each = naive_gradients(job, run_of(job).trained_module(), batch)
-    run.step(0)
+    run.advance(0, 1)
     flat = np.array([np.concatenate([g.ravel() for g in record]) for record in each])
     norms = np.linalg.norm(flat, axis=1)
     np.testing.assert_allclose(run.buffers.norms[: len(batch)], norms, rtol=1e-5)
     expected = (flat * np.minimum(1, 1.0 / norms)[:, None]).sum(0)
-    sums = np.concatenate([s.ravel() for s in run.layout.unpack(run.buffers.sums)])
+    sums = np.concatenate([s.ravel() for s in run.layout.unpack(run.network.sums)])
     assert np.linalg.norm(sums - expected) <= 1e-5 * np.linalg.norm(expected)
 
 
@@ -165,6 +166,31 @@ def test_every_method_gives_the_same_in_both_engines(name, optimizer):
         np.testing.assert_allclose(mine.values, theirs.values, rtol=5e-3, atol=5e-3)
 
 
+@pytest.mark.parametrize("name", method_names())
+def test_a_recorded_method_does_what_its_own_code_does(name, monkeypatch):
+    """Between two steps a kernel repeats what the method's code did when it was recorded; without that it is called."""
+    std = 2.0 if name in ("adaptive_dp_sgd", "soft_ada_clip") else None
+    job = work(rows=500, batch=50, epochs=3, method=name, statistic_std=std, learning_rate=0.05, momentum=0.5)
+    recorded = run_of(job)
+    assert (recorded.recorded is not None) == job.method.private
+    (compiled,) = FleetEngine().train([job])
+    monkeypatch.setattr(cpu, "record", lambda *_: None)
+    called = run_of(job)
+    assert called.recorded is None
+    for step in range(job.schedule.steps):
+        called.step(step)
+    assert {n: float(v) for n, v in called.state.items()} == pytest.approx(dict(final_state(job)), rel=1e-4)
+    np.testing.assert_allclose(compiled.logits(job.train), called.logits(job.train), rtol=2e-4, atol=2e-4)
+
+
+def final_state(job):
+    run = run_of(job)
+    step = 0
+    while step < job.schedule.steps:
+        step = run.advance(step, job.schedule.steps)
+    return run.state
+
+
 def test_a_run_is_the_same_alone_in_a_fleet_and_on_two_threads():
     jobs = [work(seed=s, rows=300, epochs=2, method="soft_ada_clip", statistic_std=2.0) for s in range(24)]
     alone = {r.key: r.logits(j.train) for j in jobs for r in FleetEngine().train([j])}
@@ -184,7 +210,7 @@ def test_noise_on_the_sum_has_the_stated_deviation_measured_from_outside():
         run = run_of(job)
         step = next(s for s in range(500) if len(job.streams.batch(s, 2000, job.schedule.sampling_rate)) == 0)
         before = np.concatenate([p.detach().numpy().ravel() for p in run.trained_module().parameters()])
-        run.step(step)
+        run.advance(step, step + 1)
         after = np.concatenate([p.detach().numpy().ravel() for p in run.trained_module().parameters()])
         moves.append(before.astype(np.float64) - after)
     noise = np.concatenate(moves)
@@ -204,7 +230,7 @@ def test_noise_is_independent_between_steps():
     moves = []
     for step in empty:
         before = run.weights.copy()
-        run.step(step)
+        run.advance(step, step + 1)
         moves.append((before - run.weights)[run.weights != 0])
     across = np.corrcoef(np.array(moves))[np.triu_indices(len(moves), 1)]
     assert np.abs(across).max() < 6 / math.sqrt(len(moves[0]))
@@ -215,7 +241,8 @@ def test_noise_is_independent_between_steps():
 def test_one_record_moves_the_sum_by_at_most_the_sensitivity(seed, size, name):
     """All rows drawn (q = 1), one record replaced by nothing: the sums differ by its scaled gradient alone."""
     job = work(seed=seed, rows=12, batch=12, method=name, sigma=1.0, statistic_std=1.0)
-    blown = replace(job.train, numeric=job.train.numeric.copy())
+    rows = job.train
+    blown = Examples(rows.rows, rows.features, rows.numeric.copy(), rows.active, rows.target)
     blown.numeric[3] *= size
     job = replace(job, train=blown)
     without = replace(job, train=Examples(*(np.delete(a, 3, axis=0) for a in (
@@ -224,8 +251,8 @@ def test_one_record_moves_the_sum_by_at_most_the_sensitivity(seed, size, name):
     for one in (job, without):
         run = run_of(one)
         limit = float(one.method.sensitivity(run.state, one.method_params))
-        run.step(0)
-        sums.append(np.concatenate([s.ravel() for s in run.layout.unpack(run.buffers.sums)]).astype(np.float64))
+        run.advance(0, 1)
+        sums.append(np.concatenate([s.ravel() for s in run.layout.unpack(run.network.sums)]).astype(np.float64))
     assert np.linalg.norm(sums[0] - sums[1]) <= limit * (1 + 1e-5) + 1e-6
 
 
@@ -234,8 +261,8 @@ def test_a_batch_larger_than_expected_makes_room_and_changes_nothing():
     roomy, tight = run_of(job), run_of(job)
     tight._room(48)
     for step in range(3):
-        roomy.step(step)
-        tight.step(step)
+        roomy.advance(step, step + 1)
+        tight.advance(step, step + 1)
     for one, other in zip(roomy.layout.unpack(roomy.weights), tight.layout.unpack(tight.weights), strict=True):
         assert np.array_equal(one, other)
 
@@ -243,13 +270,13 @@ def test_a_batch_larger_than_expected_makes_room_and_changes_nothing():
 def test_every_row_in_every_batch_and_empty_batches():
     whole = work(rows=50, batch=50, hidden=())
     run = run_of(whole)
-    run.step(0)
-    assert run.totals[cpu.k.RECORDS] == 50
+    run.advance(0, 1)
+    assert run.totals[RECORDS] == 50
     job = work(rows=5000, batch=1)
     run = run_of(job)
     empty = next(s for s in range(100) if len(job.streams.batch(s, 5000, job.schedule.sampling_rate)) == 0)
     before = run.weights.copy()
-    run.step(empty)
+    run.advance(empty, empty + 1)
     assert np.array_equal(run.weights, before)
 
 
@@ -289,3 +316,20 @@ def test_accuracy_over_seeds_is_distributed_as_by_the_general_engine():
                 (trained,) = engine.train([one])
                 into.append(float((trained.logits(one.train).argmax(1) == one.train.target).mean()))
         assert stats.ks_2samp(mine, theirs).pvalue > 1e-3
+
+
+def test_memory_is_known_before_the_start_and_let_go_after_the_end():
+    job = work(rows=3000, batch=300, hidden=(64, 32), method="soft_ada_clip", statistic_std=2.0)
+    demand = FleetEngine().demand(job)
+    run = run_of(job)
+    held = sum(a.nbytes for part in (run.network, run.buffers) for a in part if isinstance(a, np.ndarray))
+    held += sum(a.nbytes for a in run.rows if isinstance(a, np.ndarray) and a is not run.rows.numeric)
+    assert 0.5 * demand.per_run < held < 1.5 * demand.per_run
+    before = run.logits(job.train)
+    run.release()
+    left = sum(a.nbytes for part in (run.network, run.buffers) for a in part if isinstance(a, np.ndarray))
+    assert left < held / 3
+    assert np.array_equal(run.logits(job.train), before)
+    assert demand.runs_in(demand.shared + 3 * demand.per_run) == 3
+    assert demand.runs_in(demand.shared + demand.per_run - 1) == 0
+    assert demand.runs_in(0) == 0

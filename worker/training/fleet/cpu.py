@@ -1,8 +1,8 @@
 """Trains small fully connected networks on the processor, one run per thread, without autograd.
 
-A step is three compiled calls: batch, forward and backward with the norms; the method's own array code, which turns
-norms into factors; the weighted sum; noise and optimizer. Everything of one run stays in one core's cache. A run
-draws from its own streams only, so it is the same bit for bit alone or among hundreds.
+A run's steps are taken by compiled code, many at a call: batch, forward and backward with the norms, the method's own
+array code as `tape.py` recorded it, the weighted sum, noise and optimizer. Everything of one run stays in one core's
+cache. A run draws from its own streams only, so it is the same bit for bit alone or among hundreds.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import torch
 from worker.plugins import State
 from worker.training import loop
 from worker.training.engine import UNWATCHED, Demand, Examples, Trained, Watch, Work
-from worker.training.fleet import _kernels as k
+from worker.training.fleet import _compile as k
+from worker.training.fleet import _steps as kernels
+from worker.training.fleet._compile import Buffers, Network, Rows, Rules
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
+from worker.training.fleet.tape import Recorded, record
 from worker.training.initial import build
-from worker.training.streams import Purpose
+from worker.training.recorder import LOSS
 
 ACTIVATIONS = {"relu": k.RELU, "tanh": k.TANH, "gelu": k.GELU}
 OPTIMIZERS = {"sgd": k.SGD, "adam": k.ADAM, "adamw": k.ADAMW}
-BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
 PREDICT_ROWS = 480
 
 f32, u32 = np.float32, np.uint32
@@ -51,15 +53,15 @@ class FleetEngine:
         assert isinstance(found, Architecture)
         layout = Layout.of(found.widths, _capacity(work.expected_batch))
         train = work.train
-        per_run = layout.bytes_per_run(work.training.optimizer)
-        per_run += layout.bytes_per_thread(train.numeric.shape[1]) + 16 * len(train)
+        per_run = layout.bytes_per_run()
+        per_run += layout.bytes_per_thread(train.numeric.shape[1], train.active.shape[1]) + 32 * len(train)
         return Demand(shared=train.numeric.nbytes + train.active.nbytes + train.target.nbytes, per_run=per_run)
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields each run as it is done; with several threads in any order."""
         if self.threads == 1:
             for work in works:
-                yield loop.run(_Run(work), watch)
+                yield _train(work, watch)
             return
         with ThreadPoolExecutor(self.threads) as pool:
             futures = [pool.submit(_train, work, watch) for work in works]
@@ -72,102 +74,158 @@ class FleetEngine:
 
 
 def _train(work: Work, watch: Watch) -> Trained:
-    return loop.run(_Run(work), watch)
+    run = _Run(work)
+    trained = loop.run(run, watch)
+    run.release()
+    return trained
 
 
-class _Buffers:
-    """What one thread works in: activations, errors, sums and noise of one step."""
-
-    def __init__(self, layout: Layout, columns: int, rows: int) -> None:
-        capacity, outputs = layout.capacity, layout.widths[-1]
-        self.work = aligned(layout.work)
-        self.x = aligned(capacity * (-(-columns // 6) * 6))[: capacity * (-(-columns // 6) * 6)]
-        self.turned = aligned(layout.turned)
-        self.zeros = aligned(8 * int(layout.meta[:, k.STRIDE].max()))
-        self.sums = aligned(layout.weights)
-        self.noise = aligned(layout.logical + max(layout.widths))
-        self.batch = np.zeros(max(rows, capacity), np.int64)
-        self.norms, self.losses = np.zeros(capacity, f32), np.zeros(capacity, f32)
-        self.logits, self.errors = np.zeros(capacity * outputs, f32), np.zeros(capacity * outputs, f32)
-        self.scratch = np.zeros(2 * capacity, f32)
+def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int) -> Buffers:
+    """What one run's steps work in: activations, errors, noise, and a recorded method's registers."""
+    capacity, outputs = layout.capacity, layout.widths[-1]
+    return Buffers(
+        work=aligned(layout.work),
+        x=aligned(capacity * (-(-columns // 6) * 6))[: capacity * (-(-columns // 6) * 6)],
+        turned=aligned(layout.turned),
+        zeros=aligned(8 * int(layout.meta[:, k.STRIDE].max())),
+        noise=aligned(layout.logical + max(layout.widths)),
+        batch=np.zeros(max(rows, capacity), np.int64),
+        norms=np.zeros(capacity, f32),
+        factors=np.ones(capacity, f32),
+        losses=np.zeros(capacity, f32),
+        logits=np.zeros(capacity * outputs, f32),
+        errors=np.zeros(capacity * outputs, f32),
+        input_squares=np.zeros(capacity, f32),
+        error_squares=np.zeros(capacity, f32),
+        codes=np.zeros(max(1, capacity * hot), np.int64),
+        registers=aligned(vectors * capacity),
+    )
 
 
 class _Run:
     engine = FleetEngine.name
     #: Steps between two looks at the clock.
-    stride = 16
+    stride = 32
 
     def __init__(self, work: Work) -> None:
         found = architecture_of(work)
         assert isinstance(found, Architecture)
         self.work, self.architecture = work, found
         self.module = build(work)
-        self.activation = ACTIVATIONS[found.activation]
-        expected = work.expected_batch
-        self.columns = work.train.numeric.shape[1]
-        self._room(_capacity(expected))
-        self.weights = self.layout.pack([p.detach().numpy() for p in self.module.parameters()])
-        self.first, self.second = aligned(self.layout.weights), aligned(self.layout.weights)
+        expected, train = work.expected_batch, work.train
+        labels, values = _targets(work)
+        numeric = np.ascontiguousarray(train.numeric, f32)
+        active = np.ascontiguousarray(train.active, np.int32)
+        squares = np.einsum("rc,rc->r", numeric, numeric, dtype=np.float64) + active.shape[1]
+        self.rows = Rows(
+            pool=np.arange(len(train), dtype=np.int64),
+            numeric=numeric.reshape(-1),
+            columns=numeric.shape[1],
+            active=active.reshape(-1),
+            hot=active.shape[1],
+            squares=squares.astype(f32),
+            labels=labels,
+            values=values,
+        )
+        rate, training = work.schedule.sampling_rate, work.training
+        (mask0, mask1), (own0, own1) = work.streams.shared, work.streams.own
+        self.rules = Rules(
+            activation=ACTIVATIONS[found.activation],
+            loss=k.SQUARED_ERROR if work.task == "regression" else k.CROSS_ENTROPY,
+            optimizer=OPTIMIZERS[training.optimizer],
+            momentum=f32(training.momentum),
+            decay=f32(training.weight_decay),
+            inverse_batch=f32(1 / expected),
+            log_keep=math.log1p(-rate) if rate < 1 else 0.0,
+            mask0=u32(mask0),
+            mask1=u32(mask1),
+            own0=u32(own0),
+            own1=u32(own1),
+        )
         self.state: State = work.method.start(work.method_params)
         self.totals = np.zeros(4)
-        train = work.train
-        self.pool = np.arange(len(train), dtype=np.int64)
-        self.numeric = np.ascontiguousarray(train.numeric, f32)
-        self.active = np.ascontiguousarray(train.active, np.int32)
-        self.row_squares = (self.numeric.astype(np.float64) ** 2).sum(1).astype(f32) + f32(self.active.shape[1])
-        self.labels, self.values = _targets(work)
-        rate = work.schedule.sampling_rate
-        self.log_keep = math.log1p(-rate) if rate < 1 else 0.0
-        self.ones = np.ones(len(train), f32)
-        self.inverse_batch = f32(1 / expected)
+        self.rates = np.array([work.learning_rate(step) for step in range(work.schedule.steps)])
+        self.needed = np.zeros(1, np.int64)
+        self.recorded = None
+        if work.budget is not None and not work.streams.secure:
+            self.recorded = record(work.method, work.method_params)
+        self._room(_capacity(expected))
+        self.network = Network(
+            self.layout.meta,
+            self.layout.pack([p.detach().numpy() for p in self.module.parameters()]),
+            *(aligned(self.layout.weights) for _ in range(3)),
+        )
+
+    @property
+    def weights(self) -> Floats:
+        """All weights, as `layout` places them."""
+        weights: Floats = self.network.weights
+        return weights
 
     def _room(self, capacity: int) -> None:
+        """Buffers for batches of up to `capacity` records. The layout of the weights does not depend on it."""
         self.layout = Layout.of(self.architecture.widths, capacity)
-        self.buffers = _Buffers(self.layout, self.columns, len(self.work.train))
+        rows = self.rows
+        vectors = self.recorded.vectors if self.recorded is not None else 1
+        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors)
+        if hasattr(self, "network"):
+            self.network = self.network._replace(meta=self.layout.meta)
 
     def advance(self, step: int, stop: int) -> int:
         """Steps until `stop`, or for a short while."""
         until = min(stop, step + self.stride)
+        if self.work.budget is None:
+            return self._compiled(step, until, None)
+        if self.recorded is not None:
+            return self._compiled(step, until, self.recorded)
         while step < until:
             self.step(step)
             step += 1
-            if not math.isfinite(self.totals[k.LOSS]):
+            if not math.isfinite(self.totals[LOSS]):
                 break
         return step
 
-    def finite(self) -> bool:
-        """Whether all weights are numbers."""
-        return bool(np.isfinite(self.weights).all())
-
-    def arrays(self) -> dict[str, Floats]:
-        """Weights and the optimizer's two moments."""
-        return {"weights": self.weights, "first": self.first, "second": self.second}
-
-    def restore(self, arrays: Mapping[str, Floats]) -> None:
-        """The inverse of `arrays`."""
-        for name, mine in self.arrays().items():
-            mine[:] = arrays[name]
+    def _compiled(self, step: int, until: int, recorded: Recorded | None) -> int:
+        """All steps in compiled code."""
+        shared = (self.rules, self.rates)
+        if recorded is not None:
+            scalars = recorded.scalars.copy()
+            scalars[1 : 1 + len(recorded.names)] = [float(self.state[name]) for name in recorded.names]
+        while True:
+            self.needed[0] = 0
+            if recorded is None:
+                step = kernels.advance_plain(
+                    step, until, self.rows, self.network, self.buffers, *shared, self.totals, self.needed
+                )
+            else:
+                budget = self.work.budget
+                assert budget is not None
+                step = kernels.advance_private(
+                    step, until, self.rows, self.network, self.buffers, *shared, recorded.program, scalars,
+                    float(budget.gradient_multiplier), float(budget.statistic_std or 0.0),
+                    float(self.work.expected_batch), self.totals, self.needed,
+                )  # fmt: skip
+            if not self.needed[0]:
+                break
+            # More rows were drawn than six standard deviations: make room and draw the same batch again.
+            self._room(int(self.needed[0]) + 48)
+        if recorded is not None:
+            self.state = {name: float(scalars[1 + place]) for place, name in enumerate(recorded.names)}
+        return step
 
     def step(self, step: int) -> None:
-        """One update of the weights; an empty batch is one like any other."""
-        work, b, meta = self.work, self.buffers, self.layout.meta
-        method, params, state, budget = work.method, work.method_params, self.state, work.budget
-        private = budget is not None
-        mask0, mask1 = work.streams.shared
-        n = k.gradients(
-            u32(mask0), u32(mask1), u32(Purpose.MASK), u32(step), self.log_keep, self.pool, self.numeric, self.active,
-            self.row_squares, self.labels, self.values, meta, self.weights, b.work, b.x, b.turned, b.zeros, b.batch,
-            b.norms, b.losses, b.logits, b.errors, b.scratch, self.totals, self.activation,
-            k.SQUARED_ERROR if work.task == "regression" else k.CROSS_ENTROPY, private,
-        )  # fmt: skip
+        """One step with the method's own code, between two compiled halves; an empty batch is one like any other."""
+        work, method, params, state = self.work, self.work.method, self.work.method_params, self.state
+        budget = work.budget
+        shared = (self.rows, self.network, self.buffers, self.rules, self.totals)
+        n = kernels.gradients(step, *shared, budget is not None)
         if n < 0:
-            # More rows were drawn than six standard deviations: make room and draw the same batch again.
             self._room(-n + 48)
             self.step(step)
             return
-        if budget is None:
-            factors, limit, deviation = self.ones[:n], math.inf, 0.0
-        else:
+        b = self.buffers
+        factors, limit, deviation = b.factors[:n], math.inf, 0.0
+        if budget is not None:
             norms = b.norms[:n]
             limit = float(method.sensitivity(state, params))
             factors = np.ascontiguousarray(method.scale(norms, state, params), f32)
@@ -179,29 +237,45 @@ class _Run:
                 noise = (budget.statistic_std or 0.0) * work.streams.statistic_noise(step)
                 centred = float((statistic - f32(0.5)).sum(dtype=np.float64))
                 self.state = method.update(state, 0.5 + (centred + noise) / work.expected_batch, params)
-        k.weighted_sum(n, factors, b.batch, self.active, self.columns, meta, b.work, b.x, b.zeros, b.errors, b.sums,
-                       b.norms, f32(limit), self.totals, self.layout.capacity)  # fmt: skip
-        training, t = work.training, step + 1
-        own0, own1 = work.streams.own
         drawn = work.streams.secure and deviation != 0
         if drawn:
             b.noise[: self.layout.logical] = work.streams.noise(step, self.layout.logical)
-        k.update(
-            u32(own0), u32(own1), u32(Purpose.NOISE), u32(step), meta, self.weights, b.sums, b.noise, self.first,
-            self.second, self.inverse_batch, f32(deviation), drawn, OPTIMIZERS[training.optimizer],
-            f32(work.learning_rate(step)), f32(training.momentum), f32(training.weight_decay), BETA1, BETA2, EPSILON,
-            f32(1 / (1 - 0.9**t)), f32(1 / (1 - 0.999**t)),
-        )  # fmt: skip
+        kernels.apply(step, n, factors, f32(limit), f32(deviation), drawn, f32(self.rates[step]), *shared)
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return bool(np.isfinite(self.weights).all())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Weights and the optimizer's two moments."""
+        kept = self.network
+        return {"weights": kept.weights, "first": kept.first, "second": kept.second}
+
+    def restore(self, arrays: Mapping[str, Floats]) -> None:
+        """The inverse of `arrays`."""
+        for name, mine in self.arrays().items():
+            mine[:] = arrays[name]
+
+    def release(self) -> None:
+        """Lets go of everything but what predictions need: a fleet's trained runs may wait to be evaluated."""
+        none = aligned(0)
+        self.buffers = _buffers(Layout.of((1, 1), 1), 0, 0, 0, 1)
+        self.network = self.network._replace(sums=none, first=none, second=none)
+        self.rows = self.rows._replace(
+            pool=self.rows.pool[:0].copy(), squares=none, labels=self.rows.labels[:0].copy(), values=none
+        )
 
     def logits(self, examples: Examples) -> Floats:
         """`[rows, outputs]` float32."""
         layout = Layout.of(self.architecture.widths, PREDICT_ROWS)
-        b = _Buffers(layout, self.columns, 0)
+        numeric = np.ascontiguousarray(examples.numeric, f32)
+        rows = self.rows._replace(
+            numeric=numeric.reshape(-1), active=np.ascontiguousarray(examples.active, np.int32).reshape(-1)
+        )
+        b = _buffers(layout, rows.columns, rows.hot, 0, 1)
         out = np.empty((len(examples), layout.widths[-1]), f32)
-        k.predict(
-            np.arange(len(examples), dtype=np.int64), np.ascontiguousarray(examples.numeric, f32),
-            np.ascontiguousarray(examples.active, np.int32), b.x, layout.meta, self.weights, b.work, b.logits, out,
-            self.activation, layout.capacity,
+        kernels.predict(
+            np.arange(len(examples), dtype=np.int64), rows, layout.meta, self.weights, b, self.rules.activation, out
         )  # fmt: skip
         return out
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.training.fleet import _kernels as k
+from worker.training.fleet import _compile as k
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -74,15 +74,15 @@ class Layout:
             logical += inputs * outputs + outputs
         return cls(tuple(widths), capacity, meta, int(weights), int(work), turned, logical)
 
-    def bytes_per_run(self, optimizer: str) -> int:
-        """Memory that one run keeps while it trains: weights, gradient sums and optimizer state."""
-        copies = {"sgd": 3, "adam": 4, "adamw": 4}[optimizer]
-        return 4 * copies * (self.weights + 400)
+    def bytes_per_run(self) -> int:
+        """Memory that one run keeps while it trains: weights, the sum of gradients and the optimizer's two moments."""
+        return 4 * 4 * (self.weights + 400)
 
-    def bytes_per_thread(self, columns: int) -> int:
-        """Memory that one thread needs for activations, errors and noise."""
-        outputs = self.widths[-1]
-        return 4 * (self.work + self.turned + self.logical + self.capacity * (columns + 2 * outputs + 16))
+    def bytes_per_thread(self, columns: int, hot: int) -> int:
+        """Memory that one thread needs for activations, errors, noise and a method's registers."""
+        outputs, registers = self.widths[-1], 16
+        per_record = columns + 6 + 2 * outputs + 2 * hot + 8 + registers
+        return 4 * (self.work + self.turned + self.logical + self.capacity * per_record)
 
     def pack(self, parameters: Sequence[Floats]) -> Floats:
         """Weights in this layout from torch's order: `[outputs, inputs]` weights and `[outputs]` bias per layer."""

@@ -1,0 +1,117 @@
+"""How the kernels are compiled, and the numbers and tuples that they and their callers share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import njit
+
+from worker.training import streams
+
+f32 = np.float32
+
+#: Columns of `meta`, one row per layer.
+INPUTS, PADDED, OUTPUTS, STRIDE, WEIGHTS, BIAS, H, Z, D, NARROW, LOGICAL = range(11)
+RELU, TANH, GELU = range(3)
+CROSS_ENTROPY, SQUARED_ERROR = range(2)
+SGD, ADAM, ADAMW = range(3)
+#: Up to this many numeric columns the first layer takes them one by one; beyond, as a product of matrices.
+FEW_COLUMNS = 16
+
+
+class Rows(NamedTuple):
+    """The training rows. `pool` lists those that may be drawn.
+
+    `numeric` and `active` are flat: `columns` numbers a row and `hot` one-hot columns, by the number of the input.
+    """
+
+    pool: Any
+    numeric: Any
+    columns: Any
+    active: Any
+    hot: Any
+    squares: Any
+    labels: Any
+    values: Any
+
+
+class Network(NamedTuple):
+    """Weights, the sum of scaled gradients and the optimizer's two moments, all in one layout; see `layout.py`."""
+
+    meta: Any
+    weights: Any
+    sums: Any
+    first: Any
+    second: Any
+
+
+class Buffers(NamedTuple):
+    """What one step works in. The first dimension of `norms`, `losses` and the squares is the capacity."""
+
+    work: Any
+    x: Any
+    turned: Any
+    zeros: Any
+    noise: Any
+    batch: Any
+    norms: Any
+    factors: Any
+    losses: Any
+    logits: Any
+    errors: Any
+    input_squares: Any
+    error_squares: Any
+    codes: Any
+    registers: Any
+
+
+class Rules(NamedTuple):
+    """What stays the same over all steps of a run. `inverse_batch` is 1 / expected batch size."""
+
+    activation: Any
+    loss: Any
+    optimizer: Any
+    momentum: Any
+    decay: Any
+    inverse_batch: Any
+    log_keep: Any
+    mask0: Any
+    mask1: Any
+    own0: Any
+    own1: Any
+
+
+# Without `nnan` and `ninf`, which would let the compiler hide a run that diverges.
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+# Inlined before anything is compiled: of a function that several others call, the compiler would keep several
+# versions that differ in the last bit, and which one runs would depend on whether it was compiled now or loaded.
+inlined: Any = njit(nogil=True, fastmath=FAST, boundscheck=False, inline="always")
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """A kernel whose machine code is kept on disk.
+
+    Numba looks at the file of the function alone when it asks whether kept code is still good, and everything that is
+    inlined lies in other files. So the folder is named after all of them.
+    """
+    settings: Any = numba.config  # made at run time, unknown to type checkers
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(_folder())
+    try:
+        return njit(nogil=True, cache=True, fastmath=FAST, boundscheck=False)(function)
+    finally:
+        settings.CACHE_DIR = before
+
+
+def _folder() -> Path:
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("_*.py")), Path(str(streams.__file__))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equipoise"
+    return (here / "__pycache__" if os.access(here, os.W_OK) else home) / f"kernels-{digest}"

@@ -1,0 +1,150 @@
+"""The compiled entry points: many steps at once, or one step in two halves for a method whose own code is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from worker.training.fleet import _vector as v
+from worker.training.fleet._backward import backward, weighted_sum
+from worker.training.fleet._compile import OUTPUTS, compiled, f32, inlined
+from worker.training.fleet._forward import forward, loss_and_errors, predict
+from worker.training.fleet._interpreter import execute
+from worker.training.fleet._update import update
+from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
+from worker.training.streams import Purpose, _fill_normals, _fill_poisson
+
+__all__ = ["advance_plain", "advance_private", "apply", "gradients", "predict"]
+
+MASK, STATISTIC_NOISE = np.uint32(Purpose.MASK), np.uint32(Purpose.STATISTIC_NOISE)
+
+
+@inlined
+def _gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: Any, want_norms: Any) -> Any:
+    """Draws the step's batch, runs it forward and backward, and leaves errors, norms and losses in the buffers.
+
+    `log_keep` is log(1 - q); 0 draws every row. Returns the size of the batch, or minus the size that would be needed
+    where the buffers are too small.
+    """
+    capacity = b.losses.shape[0]
+    batch, pool, logits, meta = b.batch, rows.pool, b.logits, network.meta
+    if rules.log_keep == 0.0:
+        n = pool.shape[0]
+        for i in range(n):
+            batch[i] = i
+    else:
+        n = _fill_poisson(batch, pool.shape[0], rules.log_keep, rules.mask0, rules.mask1, MASK, np.uint32(step))
+    if n > capacity:
+        return -n
+    for i in range(n):
+        batch[i] = pool[batch[i]]
+    padded = n + (-n) % v.ROWS
+    forward(batch, n, padded, rows, meta, network.weights, b, rules.activation)
+    classes = meta[meta.shape[0] - 1, OUTPUTS]
+    for k in range(classes):
+        for i in range(n, min(capacity, n + 16)):
+            logits[k * capacity + i] = f32(0)
+    loss_and_errors(batch, n, classes, rows.labels, rows.values, rules.loss, logits, b.errors, b.error_squares,
+                    b.losses, capacity)  # fmt: skip
+    loss = 0.0
+    for i in range(n):
+        loss += b.losses[i]
+    totals[LOSS] += loss
+    totals[RECORDS] += n
+    backward(batch, n, padded, rows, network, b, rules.activation, want_norms)
+    return n
+
+
+@inlined
+def _tally(n: Any, factors: Any, norms: Any, limit: Any, totals: Any) -> None:
+    """How many gradients were longer than the limit, and how much of them all was kept."""
+    kept, clipped = 0.0, 0.0
+    for i in range(n):
+        kept += factors[i]
+        if norms[i] > limit:
+            clipped += 1.0
+    totals[KEPT] += kept
+    totals[CLIPPED] += clipped
+
+
+@compiled
+def gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: Any, want_norms: Any) -> Any:
+    """The first half of a step; see `_gradients`."""
+    return _gradients(step, rows, network, b, rules, totals, want_norms)
+
+
+@compiled
+def apply(step: Any, n: Any, factors: Any, limit: Any, noise_std: Any, drawn: Any, rate: Any, rows: Any, network: Any,
+          b: Any, rules: Any, totals: Any) -> None:  # fmt: skip
+    """The second half: the sum of the scaled gradients, noise and the optimizer."""
+    _tally(n, factors, b.norms, limit, totals)
+    weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, factors)
+    update(step, network, b.noise, noise_std, drawn, rate, rules)
+
+
+@compiled
+def advance_private(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, rates: Any, program: Any,
+                    scalars: Any, multiplier: Any, statistic_std: Any, expected: Any, totals: Any,
+                    needed: Any) -> Any:  # fmt: skip
+    """Steps from `step` up to `stop` of a recorded method; returns the number of the next step.
+
+    Stops early where the loss is no number, and where a batch needs larger buffers: then needed[0] says how large.
+    `multiplier` is the noise on the gradient as a multiple of the method's limit, `statistic_std` that on the sum of
+    its statistic, `expected` the expected batch size.
+    """
+    capacity = b.losses.shape[0]
+    code, states = program.code, program.next_state.shape[0]
+    moved = np.empty(states, np.float64)
+    pair = np.empty(4, np.float32)
+    while step < stop:
+        n = _gradients(step, rows, network, b, rules, totals, True)
+        if n < 0:
+            needed[0] = -n
+            return step
+        b.registers[:n] = b.norms[:n]
+        execute(code, 0, program.split, n, capacity, b.registers, scalars)
+        limit = scalars[program.limit]
+        at = program.factors * capacity
+        factors = b.registers[at : at + n]
+        _tally(n, factors, b.norms, f32(limit), totals)
+        weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, factors)
+        update(step, network, b.noise, f32(multiplier * limit), False, f32(rates[step]), rules)
+        if program.share >= 0:
+            centred = 0.0
+            at = program.share * capacity
+            for i in range(n):
+                centred += b.registers[at + i] - f32(0.5)
+            noise = 0.0
+            if statistic_std != 0.0:
+                _fill_normals(pair[:1], rules.own0, rules.own1, STATISTIC_NOISE, np.uint32(step))
+                noise = statistic_std * np.float64(pair[0])
+            scalars[0] = 0.5 + (centred + noise) / expected
+        execute(code, program.split, code.shape[0], 0, capacity, b.registers, scalars)
+        for s in range(states):
+            moved[s] = scalars[program.next_state[s]]
+        for s in range(states):
+            scalars[1 + s] = moved[s]
+        step += 1
+        if not np.isfinite(totals[LOSS]):
+            break
+    return step
+
+
+@compiled
+def advance_plain(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, rates: Any, totals: Any,
+                  needed: Any) -> Any:  # fmt: skip
+    """The same without privacy: gradients are used whole and nothing is added."""
+    b.factors[:] = f32(1)
+    while step < stop:
+        n = _gradients(step, rows, network, b, rules, totals, False)
+        if n < 0:
+            needed[0] = -n
+            return step
+        totals[KEPT] += n
+        weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, b.factors)
+        update(step, network, b.noise, f32(0), False, f32(rates[step]), rules)
+        step += 1
+        if not np.isfinite(totals[LOSS]):
+            break
+    return step
