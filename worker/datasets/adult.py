@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from backend.contracts.catalogue import Attribute, DatasetFacts
 from backend.errors import DataMissing
@@ -103,7 +101,9 @@ class Adult(Dataset[AdultParams]):
         """Reads the package's file. Raises `DataMissing`."""
         if not FILE.is_file():
             raise DataMissing(f"The file {FILE.name} of the Adult data set is missing.", fix=_help())
-        # Not `read_table`, nor `to_numpy` below: they import pandas, half a second in every process that trains.
+        # Here, since most processes find the data prepared. Not `read_table`, nor `to_numpy` below: they import pandas.
+        import pyarrow.parquet as pq
+
         with pq.ParquetFile(FILE, read_dictionary=[*CATEGORICAL, "income"]) as file:
             raw = file.read(use_threads=False)
         numeric = {name: _array(raw.column(name)) for name in NUMERIC}
@@ -144,16 +144,20 @@ class Adult(Dataset[AdultParams]):
 Coded = tuple[np.ndarray[Any, Any], tuple[str, ...]]
 
 
+def _whole(column: Any) -> Any:
+    """A column in one piece."""
+    return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
 def _array(column: Any) -> np.ndarray[Any, Any]:
     """A column of numbers without missing ones."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    whole = _whole(column)
     return np.array(np.from_dlpack(whole))
 
 
 def _codes(column: Any) -> Coded:
     """Alphabetical codes of a dictionary column, whatever the order in the file."""
-    whole: Any = column.combine_chunks()
-    whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+    whole = _whole(_whole(column))
     values = np.asarray(whole.dictionary.to_pylist(), dtype=object).astype(str)
     ordered, place = np.unique(values, return_inverse=True)
     return place[_array(whole.indices)].astype(np.int64), tuple(ordered.tolist())

@@ -82,7 +82,7 @@ def rank(scores: Array, positive: Flags, groups: Groups, allowed: Sequence[Integ
     asked = [np.zeros(0, np.int64)] * len(sizes) if allowed is None else list(allowed)
     ends = np.cumsum([len(one) for one in asked]).astype(np.int64)
     limits = np.concatenate([*asked, np.zeros(0, np.int64)]).astype(np.int64)
-    flat = scores.reshape(-1, scores.shape[-1])
+    flat = np.ascontiguousarray(scores).reshape(-1, scores.shape[-1])
     order = np.argsort(flat, axis=-1)
     moments = np.zeros((len(flat), len(sizes), 4))
     largest = np.zeros((len(flat), len(sizes)), np.int64)
