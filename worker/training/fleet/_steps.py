@@ -15,7 +15,7 @@ from worker.training.fleet._update import update
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
 from worker.training.streams import Purpose, _fill_normals, _fill_poisson
 
-__all__ = ["advance_plain", "advance_private", "apply", "gradients", "predict"]
+__all__ = ["advance", "apply", "gradients", "predict"]
 
 MASK, STATISTIC_NOISE = np.uint32(Purpose.MASK), np.uint32(Purpose.STATISTIC_NOISE)
 
@@ -62,8 +62,10 @@ def _tally(n: Any, factors: Any, norms: Any, limit: Any, totals: Any) -> None:
     kept, clipped = 0.0, 0.0
     for i in range(n):
         kept += factors[i]
-        if norms[i] > limit:
-            clipped += 1.0
+    if limit < np.inf:
+        for i in range(n):
+            if norms[i] > limit:
+                clipped += 1.0
     totals[KEPT] += kept
     totals[CLIPPED] += clipped
 
@@ -84,32 +86,35 @@ def apply(step: Any, n: Any, factors: Any, limit: Any, noise_std: Any, drawn: An
 
 
 @compiled
-def advance_private(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, rates: Any, program: Any,
-                    scalars: Any, multiplier: Any, statistic_std: Any, expected: Any, totals: Any,
-                    needed: Any) -> Any:  # fmt: skip
+def advance(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, rates: Any, program: Any, scalars: Any,
+            multiplier: Any, statistic_std: Any, expected: Any, totals: Any, needed: Any) -> Any:  # fmt: skip
     """Steps from `step` up to `stop` of a recorded method; returns the number of the next step.
 
     Stops early where the loss is no number, and where a batch needs larger buffers: then needed[0] says how large.
     `multiplier` is the noise on the gradient as a multiple of the method's limit, `statistic_std` that on the sum of
-    its statistic, `expected` the expected batch size.
+    its statistic, `expected` the expected batch size. Without factors (`program.factors` is -1) gradients are used
+    whole and nothing is added.
     """
     capacity = b.losses.shape[0]
-    code, states = program.code, program.next_state.shape[0]
+    code, states, private = program.code, program.next_state.shape[0], program.factors >= 0
     moved = np.empty(states, np.float64)
-    pair = np.empty(4, np.float32)
+    drawn = np.empty(1, np.float32)
     while step < stop:
-        n = _gradients(step, rows, network, b, rules, totals, True)
+        n = _gradients(step, rows, network, b, rules, totals, private)
         if n < 0:
             needed[0] = -n
             return step
-        b.registers[:n] = b.norms[:n]
-        execute(code, 0, program.split, n, capacity, b.registers, scalars)
-        limit = scalars[program.limit]
-        at = program.factors * capacity
-        factors = b.registers[at : at + n]
+        factors, limit = b.factors[:n], np.inf
+        if private:
+            b.registers[:n] = b.norms[:n]
+            execute(code, 0, program.split, n, capacity, b.registers, scalars)
+            limit = scalars[program.limit]
+            at = program.factors * capacity
+            factors = b.registers[at : at + n]
         _tally(n, factors, b.norms, f32(limit), totals)
         weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, factors)
-        update(step, network, b.noise, f32(multiplier * limit), False, f32(rates[step]), rules)
+        noise_std = multiplier * limit if private else 0.0
+        update(step, network, b.noise, f32(noise_std), False, f32(rates[step]), rules)
         if program.share >= 0:
             centred = 0.0
             at = program.share * capacity
@@ -117,33 +122,14 @@ def advance_private(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules
                 centred += b.registers[at + i] - f32(0.5)
             noise = 0.0
             if statistic_std != 0.0:
-                _fill_normals(pair[:1], rules.own0, rules.own1, STATISTIC_NOISE, np.uint32(step))
-                noise = statistic_std * np.float64(pair[0])
+                _fill_normals(drawn, rules.own0, rules.own1, STATISTIC_NOISE, np.uint32(step))
+                noise = statistic_std * np.float64(drawn[0])
             scalars[0] = 0.5 + (centred + noise) / expected
         execute(code, program.split, code.shape[0], 0, capacity, b.registers, scalars)
         for s in range(states):
             moved[s] = scalars[program.next_state[s]]
         for s in range(states):
             scalars[1 + s] = moved[s]
-        step += 1
-        if not np.isfinite(totals[LOSS]):
-            break
-    return step
-
-
-@compiled
-def advance_plain(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, rates: Any, totals: Any,
-                  needed: Any) -> Any:  # fmt: skip
-    """The same without privacy: gradients are used whole and nothing is added."""
-    b.factors[:] = f32(1)
-    while step < stop:
-        n = _gradients(step, rows, network, b, rules, totals, False)
-        if n < 0:
-            needed[0] = -n
-            return step
-        totals[KEPT] += n
-        weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, b.factors)
-        update(step, network, b.noise, f32(0), False, f32(rates[step]), rules)
         step += 1
         if not np.isfinite(totals[LOSS]):
             break

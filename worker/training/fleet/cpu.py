@@ -23,7 +23,7 @@ from worker.training.fleet import _steps as kernels
 from worker.training.fleet._compile import Buffers, Network, Rows, Rules
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
-from worker.training.fleet.tape import Recorded, record
+from worker.training.fleet.tape import WHOLE, Recorded, record
 from worker.training.initial import build
 from worker.training.recorder import LOSS
 
@@ -146,9 +146,10 @@ class _Run:
         self.totals = np.zeros(4)
         self.rates = np.array([work.learning_rate(step) for step in range(work.schedule.steps)])
         self.needed = np.zeros(1, np.int64)
-        self.recorded = None
-        if work.budget is not None and not work.streams.secure:
-            self.recorded = record(work.method, work.method_params)
+        if work.budget is None:
+            self.recorded: Recorded | None = WHOLE
+        else:
+            self.recorded = None if work.streams.secure else record(work.method, work.method_params)
         self._room(_capacity(expected))
         self.network = Network(
             self.layout.meta,
@@ -174,8 +175,6 @@ class _Run:
     def advance(self, step: int, stop: int) -> int:
         """Steps until `stop`, or for a short while."""
         until = min(stop, step + self.stride)
-        if self.work.budget is None:
-            return self._compiled(step, until, None)
         if self.recorded is not None:
             return self._compiled(step, until, self.recorded)
         while step < until:
@@ -185,31 +184,24 @@ class _Run:
                 break
         return step
 
-    def _compiled(self, step: int, until: int, recorded: Recorded | None) -> int:
-        """All steps in compiled code."""
-        shared = (self.rules, self.rates)
-        if recorded is not None:
-            scalars = recorded.scalars.copy()
-            scalars[1 : 1 + len(recorded.names)] = [float(self.state[name]) for name in recorded.names]
+    def _compiled(self, step: int, until: int, recorded: Recorded) -> int:
+        """All steps in one call of compiled code."""
+        budget = self.work.budget
+        scalars = recorded.scalars.copy()
+        scalars[1 : 1 + len(recorded.names)] = [float(self.state[name]) for name in recorded.names]
+        multiplier, statistic_std = (0.0, 0.0) if budget is None else (budget.gradient_multiplier, budget.statistic_std)
         while True:
             self.needed[0] = 0
-            if recorded is None:
-                step = kernels.advance_plain(
-                    step, until, self.rows, self.network, self.buffers, *shared, self.totals, self.needed
-                )
-            else:
-                budget = self.work.budget
-                assert budget is not None
-                step = kernels.advance_private(
-                    step, until, self.rows, self.network, self.buffers, *shared, recorded.program, scalars,
-                    float(budget.gradient_multiplier), float(budget.statistic_std or 0.0),
-                    float(self.work.expected_batch), self.totals, self.needed,
-                )  # fmt: skip
+            step = kernels.advance(
+                step, until, self.rows, self.network, self.buffers, self.rules, self.rates, recorded.program, scalars,
+                float(multiplier), float(statistic_std or 0.0), float(self.work.expected_batch), self.totals,
+                self.needed,
+            )  # fmt: skip
             if not self.needed[0]:
                 break
             # More rows were drawn than six standard deviations: make room and draw the same batch again.
             self._room(int(self.needed[0]) + 48)
-        if recorded is not None:
+        if recorded.names:
             self.state = {name: float(scalars[1 + place]) for place, name in enumerate(recorded.names)}
         return step
 

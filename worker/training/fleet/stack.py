@@ -178,17 +178,17 @@ class Stack:
         method, params, norms, real = group.method, group.params, norms[mine], real[mine]
         state = {name: value.to(norms.dtype) for name, value in group.state.items()}
         # A padded record must add nothing even where its factor is not a number.
-        factors.copy_(torch.where(real, method.scale(norms, state, params), 0))
+        factors.copy_(method.scale(norms, state, params)).masked_fill_(~real, 0)
         _put(limits, method.sensitivity(group.state, params))
         statistic = method.statistic(norms, state, params)
         if statistic is None:
             return method.update(group.state, None, params)
-        centred = torch.where(real, statistic - 0.5, 0).sum(dim=1, keepdim=True, dtype=torch.float64)
+        centred = (statistic - 0.5).masked_fill(~real, 0).sum(dim=1, keepdim=True, dtype=torch.float64)
         noise = self._statistic_std[mine] * self._statistic[mine]
         return method.update(group.state, 0.5 + (centred + noise) / self._expected[mine], params)
 
     def _deviation(self) -> torch.Tensor:
-        limits = torch.where(self._multiplier > 0, self._limits, 0)
+        limits = self._limits.masked_fill(self._multiplier <= 0, 0)
         return (self._multiplier * limits).to(torch.float32)
 
     @staticmethod
@@ -276,7 +276,7 @@ def _sums(losses: Any, real: Any, norms: Any, factors: Any, limits: Any) -> list
     """What a batch adds to an epoch's totals, as `recorder` numbers them."""
     exact = torch.float64
     sums = [torch.zeros(0)] * 4
-    sums[LOSS] = torch.where(real, losses, 0).sum(dim=1, dtype=exact)
+    sums[LOSS] = losses.masked_fill(~real, 0).sum(dim=1, dtype=exact)
     sums[RECORDS] = real.sum(dim=1, dtype=exact)
     sums[CLIPPED] = (real & (norms > limits.to(norms.dtype))).sum(dim=1, dtype=exact)
     sums[KEPT] = factors.sum(dim=1, dtype=exact)

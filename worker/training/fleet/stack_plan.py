@@ -114,10 +114,10 @@ class Plan:
         """What the optimizer remembers beside the weights."""
         return {"sgd": (), "momentum": ("first",)}.get(self.update, ("first", "second"))
 
-    def bytes_per_run(self) -> int:
+    def bytes_per_run(self, *, on_gpu: bool) -> int:
         """Weights, sums, noise, moments and their next values; one batch with activations and errors; indices drawn
-        ahead."""
-        flat = self.size * (3 + 2 * len(self.moments))
+        ahead. On a GPU also the copies on which its programs are tried, and the words of normals."""
+        flat = self.size * (3 + 2 * len(self.moments)) * (3 if on_gpu else 1) + 12 * self.logical * on_gpu
         hidden = self.widths[1:-1]
         per_record = padded(self.widths[0] + 1) + sum(padded(h + 1) + h * (2 if self.activation == "gelu" else 1)
                                                       for h in hidden)  # fmt: skip

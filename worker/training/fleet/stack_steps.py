@@ -12,7 +12,7 @@ whatever R is, because only operations are used for which this holds; tests look
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -24,6 +24,9 @@ from worker.training.streams import Purpose
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 #: Rows and runs predicted at a time. Fixed, so that a prediction does not depend on what else is predicted.
 PREDICT_ROWS, PREDICT_RUNS = 512, 32
+
+#: A matrix of fewer columns is turned before a processor multiplies it: five to eight times as fast.
+NARROW = 16
 
 aten = torch.ops.aten
 
@@ -54,8 +57,15 @@ def product(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> None:
     """out `[R, m, n]` = a `[R, m, k]` b `[R, k, n]`. One column by hand: BLAS would add it up as R has it."""
     if b.shape[2] == 1:
         torch.sum(a * b.transpose(1, 2), dim=2, keepdim=True, out=out)
+    elif b.shape[2] < NARROW and b.device.type == "cpu":
+        torch.bmm(a, _rows(b.transpose(1, 2)).copy_(b.transpose(1, 2)).transpose(1, 2), out=out)
     else:
         torch.bmm(a, b, out=out)
+
+
+def _rows(like: torch.Tensor) -> torch.Tensor:
+    """Room for a `[R, m, n]`, every row of which begins on a cache line."""
+    return torch.empty(*like.shape[:2], padded(like.shape[2]), device=like.device)[:, :, : like.shape[2]]
 
 
 def forward(plan: Plan, room: Room, weights: torch.Tensor) -> torch.Tensor:
@@ -133,11 +143,14 @@ def weighted_sum(plan: Plan, room: Room, factors: torch.Tensor, sums: torch.Tens
     """sums = sum over records of `factors` `[R, B]` times the record's gradient, in the layout of the weights."""
     for layer, rows, error in zip(plan.layers, room.inputs, room.errors, strict=True):
         error.mul_(factors[:, :, None])
-        torch.bmm(rows.transpose(1, 2), error, out=layer.of(sums))
+        if layer.outputs < NARROW and sums.device.type == "cpu":
+            turned = _rows(layer.of(sums).transpose(1, 2))
+            layer.of(sums).copy_(torch.bmm(error.transpose(1, 2), rows, out=turned).transpose(1, 2))
+        else:
+            torch.bmm(rows.transpose(1, 2), error, out=layer.of(sums))
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(NamedTuple):
     """What the update needs of each run, `[R, 1]`; `corrections` `[2]` are Adam's. Tensors of fixed address."""
 
     inverse_batch: torch.Tensor

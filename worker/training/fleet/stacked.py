@@ -28,8 +28,9 @@ from worker.training.fleet.stack_data import dense
 from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stack_steps import predict
 
-#: On a processor a larger stack leaves its caches and gains nothing.
-PROCESSOR_RUNS = 16
+#: Runs of a stack, at most. On a processor a larger one leaves its caches and gains nothing, on a GPU it only has
+#: people wait longer for the first results.
+PROCESSOR_RUNS, GPU_RUNS = 16, 512
 #: Steps between two looks at what came of them: as many as take about this long, and never more than so many.
 LOOK_SECONDS = 0.2
 LOOK_STEPS = 50
@@ -60,10 +61,12 @@ class StackedEngine:
     def demand(self, work: Work) -> Demand:
         """Data on the device, shared by the runs of a seed; weights, sums, moments, noise and one batch of each run."""
         plan = Plan.of(work)
-        return Demand(shared=_data_bytes(plan, work), per_run=plan.bytes_per_run())
+        return Demand(shared=_data_bytes(plan, work), per_run=self._run_bytes(plan))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields runs as their stacks end. Stacks hold what fits into memory, and are halved where it gives out."""
+        if self.device.index is not None:
+            torch.cuda.set_device(self.device)
         if self.device.type == "cpu" and torch.get_num_threads() != 1:
             # More would divide sums by their number; processes are as many as cores.
             torch.set_num_threads(1)
@@ -85,7 +88,7 @@ class StackedEngine:
                 # Outside of the handler: the error holds on to what was being computed.
                 stack_device.release(self.device)
                 if len(cohort) == 1:
-                    raise MemoryError(_too_large(cohort[0], self.device, short))
+                    raise MemoryError(self._too_large(cohort[0], short))
                 half = len(cohort) // 2
                 waiting.extendleft([cohort[half:], cohort[:half]])
             elif cohort:
@@ -105,13 +108,14 @@ class StackedEngine:
     def _fitting(self, cohort: Sequence[Course]) -> int:
         """How many of the first runs fit into memory; at least one, which is then tried."""
         room = stack_device.available(self.device)
+        most = PROCESSOR_RUNS if self.device.type == "cpu" else GPU_RUNS
         data: set[int] = set()
         for count, course in enumerate(cohort):
             if id(course.work.train) not in data:
                 data.add(id(course.work.train))
                 room -= _data_bytes(course.plan, course.work)
-            room -= course.plan.bytes_per_run()
-            if room < 0 or (self.device.type == "cpu" and count == PROCESSOR_RUNS):
+            room -= self._run_bytes(course.plan)
+            if room < 0 or count == most:
                 return max(1, count)
         return len(cohort)
 
@@ -205,6 +209,16 @@ class StackedEngine:
 
         return Trained(work.key, self.name, logits, course.seconds, course.recorder.series(), message)
 
+    def _run_bytes(self, plan: Plan) -> int:
+        return plan.bytes_per_run(on_gpu=self.device.type != "cpu")
+
+    def _too_large(self, course: Course, reason: str) -> str:
+        needed = _data_bytes(course.plan, course.work) + self._run_bytes(course.plan)
+        return (
+            f"Run {course.work.key} does not fit into the memory of {self.device}: it takes about "
+            f"{needed / 1e9:.1f} GB. Lower the batch size or the hidden units. ({reason})"
+        )
+
     def _features_of(self, examples: Examples, inputs: int) -> torch.Tensor:
         """On the device; the last few stay there, since all runs of a seed are asked for the same rows."""
         key = id(examples)
@@ -218,11 +232,3 @@ class StackedEngine:
 
 def _data_bytes(plan: Plan, work: Work) -> int:
     return plan.bytes_of(len(work.train)) + 4 * plan.widths[0] * len(work.validation)
-
-
-def _too_large(course: Course, device: torch.device, reason: str) -> str:
-    needed = _data_bytes(course.plan, course.work) + course.plan.bytes_per_run()
-    return (
-        f"Run {course.work.key} does not fit into the memory of {device}: it takes about {needed / 1e9:.1f} GB. "
-        f"Lower the batch size or the hidden units. ({reason})"
-    )

@@ -46,6 +46,17 @@ class Recorded:
     names: tuple[str, ...]
 
 
+#: Of a method that is not private: gradients are used whole.
+WHOLE = Recorded(
+    Program(
+        np.zeros((0, 4), np.int64), np.int64(0), np.int64(-1), np.int64(-1), np.int64(-1), np.zeros(0, np.int64)
+    ),
+    np.zeros(1),
+    1,
+    (),
+)  # fmt: skip
+
+
 class _Tape:
     def __init__(self, states: int) -> None:
         self.code: list[tuple[int, int, int, int]] = []
