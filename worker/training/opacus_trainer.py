@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -44,8 +45,9 @@ class OpacusEngine:
 
     name = "opacus"
 
-    def __init__(self, way: Way = "auto") -> None:
+    def __init__(self, way: Way = "auto", device: str = "cpu") -> None:
         self.way = way
+        self.device = torch.device(device)
 
     def refuses(self, work: Work) -> str | None:
         """Never: layers that Opacus does not know are handled by torch.func."""
@@ -55,28 +57,51 @@ class OpacusEngine:
         """One run at a time: weights, gradients, moments, and in private training a gradient of every record."""
         weights = 4 * sum(p.numel() for p in build(work).parameters())
         records = 2 * work.expected_batch if work.budget is not None else 0
-        return Demand(shared=work.train.features.nbytes, per_run=int(weights * (5 + records)))
+        shared = work.train.features.nbytes
+        if self.device.type != "cpu":
+            # Training rows stay there; for predictions those of the largest part come a second time.
+            shared = 2 * (shared + work.train.target.nbytes)
+        return Demand(shared=shared, per_run=int(weights * (5 + records)))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """One run after the other."""
         torch.set_num_threads(1)
+        data: _OnDevice | None = None
         for work in works:
+            if data is None or data.examples is not work.train:
+                data = _OnDevice.of(work.train, self.device)
             with warnings.catch_warnings():
                 # Opacus hooks modules whose inputs need no gradient, as ours never do: torch remarks on it each step.
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
-                trained = loop.run(_Run(work, self.way), watch)
+                trained = loop.run(_Run(work, self.way, data), watch)
             yield trained
+
+
+@dataclass(frozen=True)
+class _OnDevice:
+    """Training rows where they are trained on, shared by the runs of a seed."""
+
+    examples: Examples
+    features: torch.Tensor
+    target: torch.Tensor
+    device: torch.device
+
+    @classmethod
+    def of(cls, examples: Examples, device: torch.device) -> _OnDevice:
+        features, target = torch.from_numpy(examples.features), torch.from_numpy(examples.target)
+        return cls(examples, features.to(device), target.to(device), device)
 
 
 class _Run:
     engine = OpacusEngine.name
 
-    def __init__(self, work: Work, way: Way) -> None:
+    def __init__(self, work: Work, way: Way, data: _OnDevice) -> None:
         self.work = work
-        self.module = build(work)
+        self.device = data.device
+        # Built on the processor, so that initial weights are the same on every device.
+        self.module = build(work).to(self.device)
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
-        self.features = torch.from_numpy(work.train.features)
-        self.target = torch.from_numpy(work.train.target)
+        self.features, self.target = data.features, data.target
         self.optimizer = _optimizer(work.training, self.parameters)
         self.state: State = work.method.start(work.method_params)
         self.totals = np.zeros(4)
@@ -86,7 +111,7 @@ class _Run:
     def advance(self, step: int, stop: int) -> int:
         """One update of the weights; an empty batch is one like any other."""
         work = self.work
-        rows = torch.from_numpy(work.streams.batch(step, len(work.train), work.schedule.sampling_rate))
+        rows = torch.from_numpy(work.streams.batch(step, len(work.train), work.schedule.sampling_rate)).to(self.device)
         features, target = self.features[rows], self.target[rows]
         self.totals[RECORDS] += len(rows)
         gradients = self._plain(features, target) if self.per_record is None else self._private(features, target, step)
@@ -103,7 +128,7 @@ class _Run:
 
     def arrays(self) -> dict[str, Array]:
         """Weights and buffers of the module, and the optimizer's tensors by parameter."""
-        kept = {f"module.{name}": value.numpy() for name, value in self.module.state_dict().items()}
+        kept = {f"module.{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
         for number, entry in self.optimizer.state_dict()["state"].items():
             kept |= {f"optimizer.{number}.{name}": _array(value) for name, value in entry.items() if value is not None}
         return kept
@@ -148,7 +173,7 @@ class _Run:
             self.totals[KEPT] += scale.sum().item()
         else:
             gradients = self._zeros()
-            empty = torch.zeros(0)
+            empty = torch.zeros(0, device=self.device)
             statistic = method.statistic(empty, state, params)
         self._add_noise(gradients, budget.gradient_multiplier * sensitivity, step)
         if statistic is None:
@@ -160,7 +185,7 @@ class _Run:
         return gradients
 
     def _add_noise(self, gradients: list[torch.Tensor], deviation: float, step: int) -> None:
-        noise = torch.from_numpy(self.work.streams.noise(step, sum(g.numel() for g in gradients)))
+        noise = torch.from_numpy(self.work.streams.noise(step, sum(g.numel() for g in gradients))).to(self.device)
         start = 0
         for gradient in gradients:
             stop = start + gradient.numel()
@@ -173,7 +198,7 @@ class _Run:
         """`[rows, outputs]` float32."""
         self.module.eval()
         with torch.no_grad():
-            answers: Array = self.module(torch.from_numpy(examples.features)).numpy()
+            answers: Array = self.module(torch.from_numpy(examples.features).to(self.device)).cpu().numpy()
         self.module.train()
         return answers
 
@@ -188,7 +213,7 @@ def _optimizer(training: Training, parameters: list[torch.nn.Parameter]) -> torc
 
 
 def _array(value: Any) -> Array:
-    return value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    return value.cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def per_record_gradients(module: torch.nn.Module, work: Work, way: Way) -> PerRecord:
