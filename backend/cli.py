@@ -87,10 +87,12 @@ def serve(
 def worker(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
-    device: Annotated[str, typer.Option(help="What to train on: cpu, cuda:0, ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="What to train on: cpu or cuda:N.")] = "cpu",
     queues: Annotated[str, typer.Option(help="Queues to take studies from, separated by commas.")] = "cpu",
     concurrency: Annotated[int, typer.Option(min=1, help="Studies worked on at a time.")] = 1,
-    processes: Annotated[int, typer.Option(min=0, help="Runs trained at a time per study; 0 is one per core.")] = 0,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that train a study; 0 is one per core, on a GPU one.")
+    ] = 0,
 ) -> None:
     """Start a worker: it takes studies off the queue and trains them. Ctrl-C hands them back and stops."""
     from backend.errors import EquipoiseError

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         default=45.0, gt=0, description="A worker not heard of for this long is presumed gone and its jobs resumed."
     )
     max_attempts: int = Field(default=5, ge=1, description="How often a job is tried before it is failed.")
+    checkpoint_seconds: float = Field(
+        default=5.0, gt=0, description="How often a run in training keeps what it needs to go on after a crash."
+    )
     poll_seconds: float = Field(default=0.2, gt=0, description="How often queue, cancel flag and events are polled.")
     log_level: str = Field(default="INFO", description="Level of the log: DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=False, description="Write the log as JSON lines.")

@@ -2,8 +2,8 @@
 
 Importing torch and the plugins takes seconds; forking from a process that has done so takes milliseconds, and the
 memory is shared. So that forking is safe it computes nothing, keeps one thread and opens no connection: it imports,
-forks, reports who ended, and kills when told to. Every job's process leads a process group of its own, so that one
-signal ends it with all that it started.
+forks, reports who ended, and kills when told to. CUDA is only ever initialised in processes below it. Every job's
+process leads a process group of its own, so that one signal ends it with all that it started.
 
     worker  -- Run, Kill -->  this  -- Ready, Failed, Started, Ended -->  worker
     worker  --- if it dies, this dies --->  if this dies, the jobs' processes die
@@ -25,6 +25,7 @@ from pathlib import Path
 from backend.logs import about, configure, get_logger
 from backend.settings import Settings
 from backend.store.database import Database
+from worker import memory
 from worker.execute import run_attempt
 from worker.pool import die_with_parent
 
@@ -52,6 +53,7 @@ class Setup:
     module: str
     catalogue_module: str | None
     parallel: int
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """It could not be imported, and why."""
+    """It could not be imported, and why; with `fix`, the code is fine and the machine lacks something."""
 
     reason: str
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,16 @@ def main() -> None:
         if setup.catalogue_module is not None:
             _identify()
             _load_compiled_code()
-            catalogue = _in_a_fork(setup.catalogue_module)
+            module = setup.catalogue_module
+            catalogue = _in_a_fork(lambda: importlib.import_module(module).build_catalogue().model_dump_json())
+        lacking = _in_a_fork(lambda: memory.lacking(setup.device)) if setup.device != "cpu" else ""
+        _tidy(setup.settings)
     except Exception as error:
         log.exception("the training code cannot be loaded")
         connection.send(Failed(f"{type(error).__name__}: {error}"))
+        sys.exit(1)
+    if lacking:
+        connection.send(Failed(lacking, fix="Start the worker with --device cpu, or with a GPU that is there."))
         sys.exit(1)
     connection.send(Ready(catalogue))
     _Nursery(connection, setup).run()
@@ -202,6 +211,8 @@ def _become_job(close: Callable[[], None], order: Run, setup: Setup, parent: int
                 module=setup.module,
                 cache_dir=Path(settings.cache_dir()),
                 parallel=setup.parallel,
+                device=setup.device,
+                checkpoint_seconds=settings.checkpoint_seconds,
             )
         code = ENDED
     except Exception:
@@ -227,8 +238,18 @@ def _load_compiled_code() -> None:
     words(shared_key(0), Purpose.SPLIT, 0, 1)
 
 
-def _in_a_fork(module: str) -> str:
-    """The catalogue that `module` builds, as JSON. Libraries start threads to read data, hence in a forked process."""
+def _tidy(settings: Settings) -> None:
+    """Checkpoints that nobody came back for."""
+    from worker.training.checkpoints import Checkpoints
+
+    with contextlib.suppress(OSError):
+        Checkpoints(settings.cache_dir() / "checkpoints").tidy()
+
+
+def _in_a_fork(work: Callable[[], str]) -> str:
+    """What `work` answers, in a forked process: libraries start threads to read data, and CUDA does not survive a fork
+    of the process that initialised it, so that this one must do neither.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -236,10 +257,10 @@ def _in_a_fork(module: str) -> str:
         try:
             os.close(reading)
             with os.fdopen(writing, "w") as pipe:
-                pipe.write(importlib.import_module(module).build_catalogue().model_dump_json())
+                pipe.write(work())
             code = 0
         except Exception:
-            log.exception("the catalogue cannot be built")
+            log.exception("what the worker can do cannot be found out")
         finally:
             sys.stderr.flush()
             os._exit(code)
@@ -248,7 +269,7 @@ def _in_a_fork(module: str) -> str:
         text = pipe.read()
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError("the catalogue cannot be built; the lines above say why")
+        raise RuntimeError("what the worker can do cannot be found out; the lines above say why")
     return text
 
 

@@ -1,4 +1,4 @@
-"""One attempt at a job, in a process of its own: plan, train, write each result as soon as it is there.
+"""One attempt at a job, in a process of its own: plan, train fleets, write each result as soon as it is there.
 
 Everything written is bound to the attempt. Once another attempt owns the job, the next write raises `StaleAttempt`
 and this one ends without a word.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,8 @@ from backend.logs import get_logger
 from backend.queue.problems import problem_details
 from backend.store import jobs, runs
 from backend.store.database import Database
-from worker.pool import Measurer, Pool, RunProgress, unexpected
+from worker import memory
+from worker.pool import Fleets, Measurer, OnProgress, Pool, RunProgress, unexpected
 
 log = get_logger(__name__)
 
@@ -39,7 +40,11 @@ OTHERS_SECONDS = 1.0
 
 
 class Attempt:
-    """Trains what is pending of a job. `measurer` does the training, `order` says in which order."""
+    """Trains what is pending of a job.
+
+    `measurer` does the training, `plan` says which runs together and in which order, and `settled` is told the key of
+    each run whose result is in the database: what was kept to train it is of no more use.
+    """
 
     def __init__(
         self,
@@ -47,13 +52,15 @@ class Attempt:
         job_id: str,
         attempt: int,
         measurer: Measurer,
-        order: Callable[[Sequence[RunConfig]], Sequence[RunConfig]] = lambda configs: configs,
+        plan: Callable[[Sequence[RunConfig]], Fleets] = lambda configs: [configs],
+        settled: Callable[[str], None] = lambda key: None,
     ) -> None:
         self._database = database
         self._job_id = job_id
         self._attempt = attempt
         self._measurer = measurer
-        self._order = order
+        self._plan = plan
+        self._settled = settled
         self._total = 0
         self._done = 0
         self._reported = 0.0
@@ -114,15 +121,16 @@ class Attempt:
         return pending, held
 
     def _measure(self, configs: Sequence[RunConfig]) -> None:
-        ordered = list(self._order(configs))
+        fleets = self._plan(configs)
         self._trained_since, self._trained = time.monotonic(), 0
-        for event in self._measurer.measure_many(ordered):
+        for event in self._measurer.measure_many(fleets):
             if isinstance(event, RunResult):
                 self._write(
                     lambda session, result=event: runs.write_result(  # type: ignore[misc]
                         session, self._job_id, self._attempt, result
                     )
                 )
+                self._settled(event.key)
                 self._shares.pop(event.key, None)
                 self._done += 1
                 self._trained += 1
@@ -186,21 +194,39 @@ class Attempt:
 
 
 def run_attempt(
-    database: Database, job_id: str, attempt: int, *, module: str, cache_dir: Path, parallel: int
+    database: Database,
+    job_id: str,
+    attempt: int,
+    *,
+    module: str,
+    cache_dir: Path,
+    parallel: int,
+    device: str = "cpu",
+    checkpoint_seconds: float = 5.0,
 ) -> JobStatus | None:
-    """One attempt with `module`'s `plan` and `measure_run`, on `parallel` processes."""
+    """One attempt with `module`'s `plan` and `measure_fleet`, on `parallel` processes."""
+    from worker.training.checkpoints import Checkpoints
+
     measuring = importlib.import_module(module)
 
-    def measure(config: RunConfig, on_progress: Callable[[str, float], None]) -> RunResult:
+    def measure(fleet: Sequence[RunConfig], on_progress: OnProgress, room: memory.Room) -> Iterator[RunResult]:
         _single_threaded()
-        result: RunResult = measuring.measure_run(config, cache_dir=cache_dir, on_progress=on_progress)
-        return result
+        results: Iterator[RunResult] = measuring.measure_fleet(
+            fleet,
+            cache_dir=cache_dir,
+            device=device,
+            on_progress=on_progress,
+            room=room,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        return results
 
-    def order(configs: Sequence[RunConfig]) -> Sequence[RunConfig]:
-        groups: Iterable[Sequence[RunConfig]] = measuring.plan(configs)
-        return [config for group in groups for config in group]
+    def plan(configs: Sequence[RunConfig]) -> Fleets:
+        fleets: Fleets = measuring.plan(configs, parallel=parallel, device=device)
+        return fleets
 
-    return Attempt(database, job_id, attempt, Pool(measure, parallel), order).run()
+    pool = Pool(measure, parallel, available=memory.available)
+    return Attempt(database, job_id, attempt, pool, plan, Checkpoints(cache_dir / "checkpoints").discard).run()
 
 
 def cores() -> int:

@@ -25,6 +25,7 @@ from backend.queue.serving import serve
 from backend.settings import Settings
 from backend.store import recovery, schema, workers
 from backend.store.database import Database
+from worker.memory import gpu_number
 from worker.pool import die_with_parent
 from worker.supervisor import Nursery, Supervisor
 
@@ -50,8 +51,9 @@ def run_worker(
     `embedded`: the one local worker of a data folder. It upgrades the database itself, has a fixed id, so that it
     takes up at once what its predecessor left behind, and holds a lock, so that there are never two. Otherwise the
     schema must be current and the id is unique. `concurrency` jobs are worked on at a time, each with `parallel`
-    processes (all cores by default).
+    processes (by default one per core, on a GPU one).
     """
+    gpu_number(device)
     stop = stop or threading.Event()
     _stop_on_signals(stop)
     worker_id = EMBEDDED_WORKER if embedded else f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -60,7 +62,7 @@ def run_worker(
     if lock is not None:
         lock.acquire()
     database = Database(settings.url())
-    nursery = nursery or Nursery(settings, parallel=parallel)
+    nursery = nursery or Nursery(settings, parallel=parallel, device=device)
     announced = False
     heart: threading.Thread | None = None
     try:
@@ -166,10 +168,12 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The process that `equipoise serve` starts; settings come by the environment."""
     parser = argparse.ArgumentParser(prog="worker.main")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="What to train on: cpu or cuda:N.")
     parser.add_argument("--queues", default="cpu")
     parser.add_argument("--concurrency", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=0, help="Runs trained at a time; 0 is one per core.")
+    parser.add_argument(
+        "--processes", type=int, default=0, help="0 is one per core, on a GPU one."
+    )
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--parent", type=int, help="End in order when this process, which started it, ends.")
     options = parser.parse_args(arguments)

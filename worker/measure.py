@@ -1,14 +1,16 @@
-"""One run from its configuration to its result: the seam that everything around the training uses.
+"""Runs from their configurations to their results: the seam that everything around the training uses.
 
-`plan` orders and groups runs, `prepare` loads, splits, encodes and calibrates, `measure_run` does all of it, trains,
-evaluates and attacks. Nothing here knows of jobs, queues or databases, and any number of processes may call it at
-once; they may share `cache_dir`.
+`plan` orders runs and puts them into fleets, `prepare` loads, splits, encodes and calibrates, `measure_fleet` does all
+of it, trains, evaluates and attacks. Nothing here knows of jobs, queues or databases, and any number of processes may
+call it at once; they may share `cache_dir`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +21,73 @@ from backend.contracts.results import RunResult
 from backend.contracts.runs import Part, RunConfig, canonical_hash
 from backend.contracts.training import Training
 from backend.errors import DataChanged, EpsilonUnreachable
+from backend.logs import get_logger
+from worker import memory
 from worker.datasets._prepared import prepared_data
-from worker.evaluate import Prepared, evaluate
+from worker.evaluate import Prepared, evaluate_many
 from worker.plugins import Params
 from worker.privacy.accounting import Schedule, budget
 from worker.registry import engine_version, registry
-from worker.training.checkpoints import Checkpoints
-from worker.training.engine import OnProgress, Watch, Work, choose
-from worker.training.engines import ENGINES
+from worker.training.checkpoints import SECONDS, Checkpoints, Snapshot
+from worker.training.engine import Demand, Engine, OnProgress, Trained, Watch, Work, choose
+from worker.training.engines import engines
 from worker.training.streams import Streams
 
+log = get_logger(__name__)
 
-def plan(configs: Iterable[RunConfig]) -> list[list[RunConfig]]:
-    """Groups of runs that share data, split, model and schedule: what one fleet can train together.
+#: Runs of one fleet where each is trained by itself: their evaluation is shared, and no process is left with many.
+LARGEST_FLEET = 8
+#: Trained runs wait at most about this long for others to be evaluated with.
+EVALUATE_SECONDS = 0.5
+#: What evaluating a run takes for each of its rows, besides what grows with the outputs.
+EVALUATION_ROW_BYTES = 200
 
-    Groups come seed by seed, so that every method and setting has its first point before any has its second; within a
-    group the order given is kept.
+
+def plan(configs: Iterable[RunConfig], *, parallel: int = 1, device: str = "cpu") -> list[list[RunConfig]]:
+    """Fleets, in the order in which `parallel` processes should take them; each shares data, model and schedule.
+
+    Where a run is trained by itself, fleets come seed by seed, so that every method and setting has its first point
+    before any has its second. The first of each process is a single run, so that a point appears at once; then they
+    grow, and shrink again towards the end, so that all processes end together. A GPU trains many runs as one program:
+    there all runs of a kind and of all seeds are one fleet, of which the engine takes as many as memory holds.
     """
+    together = device != "cpu" and getattr(engines(device)[0], "stacks", False)
     seeds: dict[int, int] = {}
+    shapes: dict[int, str] = {}
     groups: dict[tuple[int, str], list[RunConfig]] = {}
     for config in configs:
-        setting = config.setting
-        shape = canonical_hash(
-            {
-                "dataset": setting.dataset.model_dump(mode="json"),
-                "model": setting.model.model_dump(mode="json"),
-                "training": {name: setting.training.get(name) for name in ("epochs", "batch_size", "optimizer")},
-            }
-        )
         rank = seeds.setdefault(config.seed, len(seeds))
-        groups.setdefault((rank, shape), []).append(config)
-    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
+        # Runs of a setting that were read together share its object.
+        shape = shapes.get(id(config.setting)) or shapes.setdefault(id(config.setting), _shape(config))
+        groups.setdefault((0 if together else rank, shape), []).append(config)
+    ordered = [groups[key] for key in sorted(groups, key=lambda key: key[0])]
+    return ordered if together else _cut(ordered, max(1, parallel))
+
+
+def _shape(config: RunConfig) -> str:
+    setting = config.setting
+    return canonical_hash(
+        {
+            "dataset": setting.dataset.model_dump(mode="json"),
+            "model": setting.model.model_dump(mode="json"),
+            "training": {name: setting.training.get(name) for name in ("epochs", "batch_size", "optimizer")},
+        }
+    )
+
+
+def _cut(groups: Iterable[Sequence[RunConfig]], parallel: int) -> list[list[RunConfig]]:
+    waiting = list(groups)
+    fleets: list[list[RunConfig]] = []
+    left = sum(map(len, waiting))
+    for group in waiting:
+        start = 0
+        while start < len(group):
+            grown = 2 ** min(10, len(fleets) // parallel)
+            size = min(grown, LARGEST_FLEET, math.ceil(left / (2 * parallel)))
+            fleets.append(list(group[start : start + size]))
+            left -= len(fleets[-1])
+            start += size
+    return fleets
 
 
 def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
@@ -97,21 +135,110 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
 def measure_run(
     config: RunConfig, *, cache_dir: Path | None = None, on_progress: OnProgress | None = None
 ) -> RunResult:
-    """Train, evaluate and attack one run.
+    """One run by itself, on the processor; see `measure_fleet`."""
+    (result,) = measure_fleet([config], cache_dir=cache_dir, on_progress=on_progress)
+    return result
 
-    A run that diverges, or whose setting is impossible, is a result with that status and a message. Raises
-    `DataMissing` and `DataChanged` where the whole job cannot go on.
+
+def measure_fleet(
+    configs: Sequence[RunConfig],
+    *,
+    cache_dir: Path | None = None,
+    device: str = "cpu",
+    on_progress: OnProgress | None = None,
+    room: memory.Room = memory.unlimited,
+    checkpoint_seconds: float = SECONDS,
+) -> Iterator[RunResult]:
+    """Train, evaluate and attack runs of one fleet; yields each result once, in any order.
+
+    A run that diverges, whose setting is impossible, or that `room` has no memory for is a result with that status
+    and a message. Raises `DataMissing` and `DataChanged` where the whole job cannot go on. A run that was interrupted
+    goes on from its checkpoint in `cache_dir`; whoever keeps the result discards that.
     """
-    try:
-        prepared = prepare(config, cache_dir=cache_dir)
-    except EpsilonUnreachable as error:
-        return RunResult(key=config.key(), status="failed", message=error.sentence())
-    except ValidationError as error:
-        return RunResult(key=config.key(), status="failed", message=_sentence(error))
-    engine = choose(prepared.work, ENGINES)
-    kept = Checkpoints(cache_dir / "checkpoints") if cache_dir is not None else None
-    (trained,) = engine.train([prepared.work], Watch(on_progress, kept))
-    return evaluate(prepared, trained)
+    fleets: dict[Engine, list[Prepared]] = {}
+    for config in configs:
+        try:
+            prepared = prepare(config, cache_dir=cache_dir)
+        except EpsilonUnreachable as error:
+            yield _failed(config, error.sentence())
+        except ValidationError as error:
+            yield _failed(config, _sentence(error))
+        else:
+            fleets.setdefault(choose(prepared.work, engines(device)), []).append(prepared)
+    kept = None if cache_dir is None else _Kept(cache_dir / "checkpoints", seconds=checkpoint_seconds)
+    for engine, fleet in fleets.items():
+        fitting, too_large, held = _fit(engine, fleet, device, room)
+        yield from too_large
+        if fitting:
+            yield from _measured(engine, fitting, Watch(on_progress, kept), held)
+
+
+def _measured(engine: Engine, fleet: Sequence[Prepared], watch: Watch, held: int) -> Iterator[RunResult]:
+    """Trains, and evaluates what is trained together, at most `held` at a time."""
+    by_key = {prepared.work.key: prepared for prepared in fleet}
+    done: list[tuple[Prepared, Trained]] = []
+    since = time.monotonic()
+    for trained in engine.train([prepared.work for prepared in fleet], watch):
+        done.append((by_key[trained.key], trained))
+        if len(done) >= held or time.monotonic() - since >= EVALUATE_SECONDS:
+            yield from evaluate_many(done)
+            done, since = [], time.monotonic()
+    if done:
+        yield from evaluate_many(done)
+
+
+def _fit(
+    engine: Engine, fleet: Sequence[Prepared], device: str, room: memory.Room
+) -> tuple[list[Prepared], list[RunResult], int]:
+    """The runs that memory holds, results of those that it does not, and how many it holds at a time."""
+    needs = [_needs(engine, prepared, device) for prepared in fleet]
+    granted: dict[str, int] = {}
+    held = len(fleet)
+    for place in needs[0]:
+        all_of_it = [need[place] for need in needs]
+        least = max(one.shared + one.per_run for one in all_of_it)
+        most = max(one.shared for one in all_of_it) + sum(one.per_run for one in all_of_it)
+        granted[place] = room(least, max(least, most)) if place == "cpu" else memory.available(place)
+        largest = Demand(max(one.shared for one in all_of_it), max(one.per_run for one in all_of_it))
+        held = min(held, max(1, largest.runs_in(granted[place])))
+    fitting, too_large = [], []
+    for prepared, need in zip(fleet, needs, strict=True):
+        lacking = [place for place, one in need.items() if one.runs_in(granted[place]) == 0]
+        if lacking:
+            one = need[lacking[0]]
+            message = memory.too_little(one.shared + one.per_run, granted[lacking[0]], lacking[0])
+            too_large.append(_failed(prepared.config, message))
+        else:
+            fitting.append(prepared)
+    return fitting, too_large, held
+
+
+def _needs(engine: Engine, prepared: Prepared, device: str) -> dict[str, Demand]:
+    """Memory by place: of training, of the evaluation, which happens on the host, and of the process itself."""
+    training, evaluation = engine.demand(prepared.work), _evaluation_bytes(prepared)
+    if device == "cpu":
+        return {"cpu": Demand(training.shared + memory.PROCESS_BYTES, training.per_run + evaluation)}
+    return {"cpu": Demand(memory.PROCESS_BYTES + memory.DEVICE_PROCESS_BYTES, evaluation), device: training}
+
+
+def _evaluation_bytes(prepared: Prepared) -> int:
+    """Of one run: answers for every row, and what metrics and attacks sort of them."""
+    rows = sum(len(part) for part in (prepared.data.train, prepared.data.validation, prepared.data.test))
+    return rows * (EVALUATION_ROW_BYTES + 12 * prepared.work.outputs)
+
+
+class _Kept(Checkpoints):
+    """Says so in the log where a run goes on."""
+
+    def load(self, key: str, engine: str) -> Snapshot | None:
+        found = super().load(key, engine)
+        if found is not None:
+            log.info("goes on from its checkpoint", run=key, step=found.step)
+        return found
+
+
+def _failed(config: RunConfig, message: str) -> RunResult:
+    return RunResult(key=config.key(), status="failed", message=message)
 
 
 def _plugin(kind: PluginKind, part: Part) -> tuple[Any, Params]:

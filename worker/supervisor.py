@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from backend.errors import StaleAttempt, StoreUnavailable
+from backend.errors import Conflict, StaleAttempt, StoreUnavailable
 from backend.logs import get_logger
 from backend.queue.problems import GaveUp, problem_details
 from backend.queue.serving import GiveBack
@@ -58,8 +58,11 @@ class Nursery:
         module: str = "worker.measure",
         catalogue_module: str | None = "worker.catalogue",
         parallel: int | None = None,
+        device: str = "cpu",
     ) -> None:
-        self._setup = Setup(settings, module, catalogue_module, parallel or cores())
+        # A GPU trains many runs as one program: a second process would only take memory from the first.
+        parallel = parallel or (cores() if device == "cpu" else 1)
+        self._setup = Setup(settings, module, catalogue_module, parallel, device)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._handles: dict[int, Handle] = {}
@@ -75,9 +78,14 @@ class Nursery:
         self._thread.start()
 
     def catalogue(self, timeout: float | None = None) -> str:
-        """Waits for what the code can do, as JSON. Raises `RuntimeError` where it cannot be imported."""
+        """Waits for what the code can do, as JSON.
+
+        Raises `RuntimeError` where it cannot be imported, `Conflict` where the machine lacks what was asked for.
+        """
         answer = self._catalogues.get(timeout=timeout)
         if isinstance(answer, Failed):
+            if answer.fix:
+                raise Conflict(answer.reason, fix=answer.fix)
             raise RuntimeError(answer.reason)
         return answer
 

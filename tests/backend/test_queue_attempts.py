@@ -31,14 +31,26 @@ from worker.supervisor import Nursery, Supervisor
 # --- what stands in for training: the worker is given this module ----------------------------------------------------
 
 
-def plan(configs: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    return [list(configs)]
+def plan(configs: Sequence[RunConfig], *, parallel: int = 2, device: str = "cpu") -> list[list[RunConfig]]:
+    size = int(str(configs[0].setting.training.get("fleet", 1))) if configs else 1
+    return [list(configs[start : start + size]) for start in range(0, len(configs), size)]
 
 
-def measure_run(
-    config: RunConfig, *, cache_dir: Path | None = None, on_progress: Callable[[str, float], None]
-) -> RunResult:
+def measure_fleet(
+    configs: Sequence[RunConfig], *, on_progress: Callable[[str, float], None], room: Any, **_: Any
+) -> Iterator[RunResult]:
     """What happens is written in the configuration."""
+    if needed := configs[0].setting.training.get("needed"):
+        granted = room(needed, needed * len(configs))
+        (Path(str(configs[0].setting.training["marks"])) / "granted").open("a").write(f"{granted}\n")
+        if granted < needed:
+            yield from (RunResult(key=config.key(), status="failed", message=f"{granted}") for config in configs)
+            return
+    for config in configs:
+        yield measure_run(config, on_progress)
+
+
+def measure_run(config: RunConfig, on_progress: Callable[[str, float], None]) -> RunResult:
     orders = config.setting.training
     marks = Path(str(orders["marks"]))
     with (marks / f"{config.seed}").open("a") as file:
@@ -52,6 +64,8 @@ def measure_run(
         os.kill(os.getpid(), signal.SIGKILL)
     if config.seed in orders.get("killed_once", []) and begun == 1:  # type: ignore[operator]
         os.kill(os.getpid(), signal.SIGKILL)
+    if config.seed in orders.get("exits", []):  # type: ignore[operator]
+        os._exit(7)
     if config.seed in orders.get("kills_all_once", []) and begun == 1:  # type: ignore[operator]
         os.killpg(os.getpgid(0), signal.SIGKILL)
     if config.seed in orders.get("kills_all", []):  # type: ignore[operator]
@@ -59,6 +73,7 @@ def measure_run(
     while (marks / "hold").exists() and config.seed in orders.get("held", []):  # type: ignore[operator]
         time.sleep(0.02)
     on_progress(config.key(), 0.5)
+    time.sleep(float(str(orders.get("seconds", 0))))
     return RunResult(
         key=config.key(),
         status="diverged" if config.seed in orders.get("diverged", []) else "succeeded",  # type: ignore[operator]
@@ -120,12 +135,15 @@ def claim(database: Database, job_id: str) -> int:
     return attempt
 
 
-def pool(parallel: int = 2) -> Pool:
-    return Pool(lambda config, on_progress: measure_run(config, on_progress=on_progress), parallel, tick_seconds=0.02)
+def pool(parallel: int = 2, available: Callable[[], int] | None = None) -> Pool:
+    def measure(fleet: Sequence[RunConfig], on_progress: Any, room: Any) -> Iterator[RunResult]:
+        return measure_fleet(fleet, on_progress=on_progress, room=room)
+
+    return Pool(measure, parallel, available=available, tick_seconds=0.02)
 
 
 def attempt_at(database: Database, job_id: str) -> str | None:
-    return Attempt(database, job_id, claim(database, job_id), pool()).run()
+    return Attempt(database, job_id, claim(database, job_id), pool(), plan).run()
 
 
 def row(database: Database, job_id: str) -> JobRow:
@@ -210,12 +228,43 @@ class TestAttempt:
         assert "signal 9" in message
         assert "memory" in message
 
+    def test_the_run_that_kills_its_process_does_not_take_its_fleet_along(
+        self, database: Database, marks: Path
+    ) -> None:
+        job_id = submit(database, marks, count=5, fleet=5, killed=[2])
+        assert attempt_at(database, job_id) == "succeeded"
+        assert statuses(database, job_id) == ["succeeded", "succeeded", "failed", "succeeded", "succeeded"]
+        # Those before it were through; it was tried in the fleet, in a half of what was left of that, and twice alone.
+        assert [begun(marks, seed) for seed in range(5)] == [1, 1, 4, 1, 1]
+        with database.read() as session:
+            (message,) = runs.failures(session, job_id)
+            assert session.execute(text("SELECT count(*) FROM measurements")).scalar() == 8
+        assert "ended from outside 2 times (signal 9)" in message
+
+    def test_an_error_in_a_fleet_is_that_of_one_run(self, database: Database, marks: Path) -> None:
+        job_id = submit(database, marks, count=6, fleet=6, broken=[1, 4])
+        assert attempt_at(database, job_id) == "succeeded"
+        assert statuses(database, job_id) == ["succeeded", "failed", "succeeded", "succeeded", "failed", "succeeded"]
+        assert [begun(marks, seed) for seed in (0, 2, 3, 5)] == [1] * 4
+
+    def test_what_was_kept_of_a_run_is_let_go_once_its_result_is_written(self, database: Database, marks: Path) -> None:
+        job_id = submit(database, marks, broken=[1])
+        settled: list[str] = []
+
+        def settle(key: str) -> None:
+            with database.read() as session:
+                assert key not in [config.key() for config in runs.pending(session, job_id)]
+            settled.append(key)
+
+        Attempt(database, job_id, claim(database, job_id), pool(), plan, settle).run()
+        assert len(set(settled)) == len(settled) == 4
+
     def test_a_stale_attempt_stops_without_a_word(self, database: Database, marks: Path) -> None:
         (marks / "hold").touch()
         job_id = submit(database, marks, count=4, held=[0, 1, 2, 3])
         outcome: list[str | None] = []
         old = claim(database, job_id)
-        thread = threading.Thread(target=lambda: outcome.append(Attempt(database, job_id, old, pool()).run()))
+        thread = threading.Thread(target=lambda: outcome.append(Attempt(database, job_id, old, pool(), plan).run()))
         thread.start()
         wait_for(lambda: begun(marks, 0))
         new = claim(database, job_id)
@@ -224,7 +273,7 @@ class TestAttempt:
         assert outcome == [None]
         assert statuses(database, job_id) == ["running"] * 4
         assert (row(database, job_id).status, row(database, job_id).attempt) == ("running", new)
-        assert Attempt(database, job_id, new, pool()).run() == "succeeded"
+        assert Attempt(database, job_id, new, pool(), plan).run() == "succeeded"
 
     def test_runs_of_another_job_are_waited_for(
         self, database: Database, marks: Path, monkeypatch: pytest.MonkeyPatch
@@ -299,7 +348,7 @@ class TestDatabaseTrouble:
         lock = sqlite3.connect(settings.data_dir / "equipoise.sqlite", isolation_level=None, check_same_thread=False)
         lock.execute("BEGIN IMMEDIATE")
         threading.Timer(1.0, lambda: lock.execute("ROLLBACK")).start()
-        assert Attempt(impatient, job_id, attempt, pool()).run() == "succeeded"
+        assert Attempt(impatient, job_id, attempt, pool(), plan).run() == "succeeded"
         impatient.dispose()
         lock.close()
 
@@ -310,7 +359,7 @@ class TestPool:
         with database.read() as session:
             configs = runs.pending(session, job_id)
         trainers = pool(parallel=3)
-        events = list(trainers.measure_many(configs))
+        events = list(trainers.measure_many(plan(configs)))
         trainers.close()
         results = [event for event in events if isinstance(event, RunResult)]
         assert sorted(result.key for result in results) == sorted(config.key() for config in configs)
@@ -322,12 +371,51 @@ class TestPool:
         with database.read() as session:
             configs = runs.pending(session, job_id)
         trainers = pool()
-        events = trainers.measure_many(configs)
+        events = trainers.measure_many(plan(configs))
         while not (begun(marks, 0) and begun(marks, 1)):
             next(events)
         pids = [int((marks / f"{seed}").read_text()) for seed in (0, 1)]
         trainers.close()
         assert not any(alive(pid) for pid in pids)
+
+    def results(self, database: Database, trainers: Pool, job_id: str) -> list[RunResult]:
+        with database.read() as session:
+            configs = runs.pending(session, job_id)
+        found = [e for e in trainers.measure_many(plan(configs)) if isinstance(e, RunResult)]
+        assert sorted(result.key for result in found) == sorted(config.key() for config in configs)
+        trainers.close()
+        return found
+
+    def test_one_process_less_after_one_was_killed(self, marks: Path, database: Database) -> None:
+        trainers = pool(parallel=3)
+        self.results(database, trainers, submit(database, marks, count=12, fleet=2, killed_once=[1, 5], seconds=0.02))
+        assert trainers.parallel == 1
+        # The one that is left trained the last fleet.
+        assert len({(marks / f"{seed}").read_text() for seed in (10, 11)}) == 1
+
+    def test_another_crash_is_not_for_want_of_memory(self, marks: Path, database: Database) -> None:
+        trainers = pool()
+        found = self.results(database, trainers, submit(database, marks, count=2, exits=[1]))
+        assert trainers.parallel == 2
+        assert ["exit code 7" in (result.message or "") for result in found if result.status == "failed"] == [True]
+
+    def test_memory_is_shared_evenly(self, marks: Path, database: Database) -> None:
+        trainers = pool(available=lambda: 1000)
+        found = self.results(database, trainers, submit(database, marks, count=8, fleet=4, needed=200))
+        assert {result.status for result in found} == {"succeeded"}
+        assert set((marks / "granted").read_text().split()) == {"500"}
+        assert trainers.parallel == 2
+
+    def test_as_many_processes_as_memory_has_room_for(self, marks: Path, database: Database) -> None:
+        trainers = pool(parallel=3, available=lambda: 1000)
+        found = self.results(database, trainers, submit(database, marks, count=9, needed=450, seconds=0.05))
+        assert {result.status for result in found} == {"succeeded"}
+        assert trainers.parallel == 2
+
+    def test_what_does_not_fit_alone_is_told_what_there_is(self, marks: Path, database: Database) -> None:
+        trainers = pool(parallel=3, available=lambda: 1000)
+        found = self.results(database, trainers, submit(database, marks, count=5, needed=1001))
+        assert {(result.status, result.message) for result in found} == {("failed", "1000")}
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from worker import measure
 from worker.catalogue import build_catalogue
 from worker.datasets import _prepared
 from worker.evaluate import evaluate, evaluate_many
-from worker.measure import measure_run, plan, prepare
+from worker.measure import measure_fleet, measure_run, plan, prepare
+from worker.training.engine import Demand
+from worker.training.engines import ENGINES
+from worker.training.fleet.cpu import FleetEngine
 
 METHODS = ("sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")
 
@@ -151,12 +154,92 @@ def test_a_diverged_run_keeps_its_history_and_has_no_measurements():
 
 def test_a_plan_gives_every_setting_its_first_point_first():
     many = configs(seeds=3)
-    groups = plan(many)
-    assert [config.seed for group in groups for config in group] == sorted(config.seed for config in many)
-    assert sorted(c.key() for group in groups for c in group) == sorted(c.key() for c in many)
-    assert [c.setting.method.name for c in groups[0]] == list(METHODS)
-    for group in groups:
-        assert len({(c.seed, c.setting.model.model_dump_json()) for c in group}) == 1
+    fleets = plan(many)
+    assert [config.seed for fleet in fleets for config in fleet] == sorted(config.seed for config in many)
+    assert sorted(c.key() for fleet in fleets for c in fleet) == sorted(c.key() for c in many)
+    assert [c.setting.method.name for fleet in fleets for c in fleet][:4] == list(METHODS)
+    for fleet in fleets:
+        assert len({(c.seed, c.setting.model.model_dump_json()) for c in fleet}) == 1
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 16])
+def test_fleets_grow_and_are_shared_evenly_at_the_end(parallel):
+    many = configs(seeds=30, methods=METHODS, params={"epsilon": [1, 2, 4, 8, 16]})
+    fleets = plan(many, parallel=parallel)
+    sizes = [len(fleet) for fleet in fleets]
+    assert sizes[: 2 * parallel] == [1] * parallel + [2] * parallel
+    assert max(sizes) == 8
+    assert sizes[-1] == 1
+    left = len(many)
+    for size in sizes:
+        assert size == 1 or size * parallel <= left, "nobody is left with more than the others together"
+        left -= size
+
+
+def test_a_gpu_takes_all_runs_of_a_kind_at_once(monkeypatch):
+    monkeypatch.setattr("worker.training.fleet.stacked.StackedEngine.stacks", True, raising=False)
+    many = configs(seeds=3)
+    (fleet,) = plan(many, device="cuda:0")
+    assert len(fleet) == len(many) == 12
+    assert len(plan([*many, *configs(epochs=3)], device="cuda:0")) == 2
+
+
+def test_a_fleet_measures_as_each_run_alone(results):
+    done = {result.key: result for result in measure_fleet(configs(params={"epsilon": [3.0]}))}
+    alone = {config.key(): result for config, result in results.values()}
+    assert done.keys() == alone.keys()
+    for key, result in done.items():
+        assert figures(result) == figures(alone[key])
+
+
+def test_a_fleet_yields_what_is_done_while_the_rest_is_trained(monkeypatch):
+    sizes = []
+    real = measure.evaluate_many
+    monkeypatch.setattr(measure, "evaluate_many", lambda fleet: sizes.append(len(fleet)) or real(fleet))
+    many = configs(methods=["dp_sgd"], params={"epsilon": [1, 2, 4, 8, 16]})
+    assert len(list(measure_fleet(many))) == sum(sizes) == 5
+    assert max(sizes) > 1, "runs that are trained within half a second are evaluated together"
+    monkeypatch.setattr(measure, "EVALUATE_SECONDS", 0)
+    assert len(list(measure_fleet(many))) == 5
+    assert sizes[-5:] == [1] * 5
+
+
+def test_no_more_is_held_than_memory_was_granted_for(monkeypatch):
+    sizes = []
+    real = measure.evaluate_many
+    monkeypatch.setattr(measure, "evaluate_many", lambda fleet: sizes.append(len(fleet)) or real(fleet))
+    monkeypatch.setattr(measure, "EVALUATE_SECONDS", 60)
+    many = configs(methods=["dp_sgd"], params={"epsilon": [1, 2, 4, 8, 16]})
+    asked = []
+
+    def room(least, most):
+        asked.append((least, most))
+        return least + (most - least) // 4
+
+    assert [result.status for result in measure_fleet(many, room=room)] == ["succeeded"] * 5
+    ((least, most),) = asked
+    assert 0 < least < most
+    assert sizes == [2, 2, 1]
+
+
+def test_a_run_that_memory_does_not_hold_is_a_sentence(monkeypatch):
+    real = FleetEngine.demand
+
+    def demand(self, work):
+        return Demand(5_000_000_000, 3_000_000_000) if work.budget is None else real(self, work)
+
+    monkeypatch.setattr(FleetEngine, "demand", demand)
+    many = configs(methods=["sgd", "dp_sgd"])
+    found = {result.key: result for result in measure_fleet(many, room=lambda least, most: min(least, 4_000_000_000))}
+    large, small = (found[config.key()] for config in many)
+    assert (large.status, small.status) == ("failed", "succeeded")
+    assert "takes about 8.1 GB of memory, and 4.0 GB are free on this machine" in large.message
+    assert "smaller" in large.message
+
+
+def test_an_impossible_run_does_not_take_its_fleet_along():
+    many = [*configs(methods=["dp_sgd"], params={"epsilon": 0.0001, "delta": 1e-9}), *configs()]
+    assert [result.status for result in measure_fleet(many)] == ["failed"] + ["succeeded"] * 4
 
 
 def test_data_are_loaded_once_per_process(monkeypatch):
@@ -170,7 +253,7 @@ def test_runs_are_evaluated_together_as_each_alone(monkeypatch):
     fleet = []
     for config in [*configs(), *configs(methods=["sgd"], seeds=2)[1:]]:
         prepared = prepare(config)
-        (trained,) = measure.choose(prepared.work, measure.ENGINES).train([prepared.work])
+        (trained,) = measure.choose(prepared.work, ENGINES).train([prepared.work])
         fleet.append((prepared, trained))
     prepared, trained = fleet[1]
     fleet.insert(2, (prepared, replace(trained, diverged="It diverged.", logits=None)))
@@ -193,7 +276,7 @@ def test_runs_are_evaluated_together_as_each_alone(monkeypatch):
 def test_logits_are_asked_for_once_per_part():
     (config,) = configs(methods=["sgd"])
     prepared = prepare(config)
-    (trained,) = measure.choose(prepared.work, measure.ENGINES).train([prepared.work])
+    (trained,) = measure.choose(prepared.work, ENGINES).train([prepared.work])
     asked = []
     evaluate(prepared, replace(trained, logits=lambda part: asked.append(id(part)) or trained.logits(part)))
     data = prepared.data
