@@ -18,11 +18,23 @@ from worker.testing import toy_table
 NAME, PARAMS = "adult", json.dumps({"limit": 500})
 
 
+def forget():
+    prepared_data.cache_clear()
+    prepared._IN_USE.clear()
+
+
 @pytest.fixture(autouse=True)
 def fresh():
-    prepared_data.cache_clear()
+    forget()
     yield
-    prepared_data.cache_clear()
+    forget()
+
+
+def test_runs_of_many_seeds_share_their_data_while_they_use_them():
+    held = [prepared_data(NAME, PARAMS, seed) for seed in range(8)]
+    assert [prepared_data(NAME, PARAMS, seed) for seed in range(8)] == held
+    del held
+    assert len(prepared._IN_USE) == prepared_data.cache_info().maxsize
 
 
 @pytest.fixture
@@ -34,7 +46,7 @@ def said(monkeypatch):
 
 def reopened(cache, seed=0):
     """As another process would find it; fails where it would have to be prepared."""
-    prepared_data.cache_clear()
+    forget()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_table", lambda *_: pytest.fail("prepared again"))
         return prepared_data(NAME, PARAMS, seed, cache)
@@ -92,7 +104,7 @@ def test_dense_features_are_made_when_they_are_asked_for():
 
 def test_seed_parameters_data_and_code_have_folders_of_their_own(tmp_path, monkeypatch):
     def count(seed=0, params=PARAMS):
-        prepared_data.cache_clear()
+        forget()
         prepared_data(NAME, params, seed, tmp_path)
         return len(folders(tmp_path))
 
@@ -138,7 +150,7 @@ def test_damaged_data_are_made_anew(tmp_path, damage, said):
     prepared_data(NAME, PARAMS, 0, tmp_path)
     (folder,) = folders(tmp_path)
     damage(folder)
-    prepared_data.cache_clear()
+    forget()
     same(memory, prepared_data(NAME, PARAMS, 0, tmp_path))
     assert folders(tmp_path) == [folder]
     said.clear()
@@ -238,7 +250,7 @@ def test_a_folder_that_appears_meanwhile_is_taken_if_it_is_whole(tmp_path, monke
             spoil_content(folder)
         return load(*key)
 
-    prepared_data.cache_clear()
+    forget()
     monkeypatch.setattr(prepared, "load_table", meanwhile)
     node = kept.stat().st_ino
     data = prepared_data(NAME, PARAMS, 0, tmp_path)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -41,7 +42,7 @@ LIMIT = 2_000_000_000
 ABANDONED_SECONDS = 3600.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """A dataset as the runs of one seed see it."""
 
@@ -79,9 +80,23 @@ class Data:
         return self._groups[key]
 
 
+_IN_USE: WeakValueDictionary[tuple[str, str, int, Path | None], Data] = WeakValueDictionary()
+
+
 @lru_cache(maxsize=4)
 def prepared_data(name: str, params: str, seed: int, cache_dir: Path | None = None) -> Data:
-    """The dataset `name` with `params` (JSON), as runs of this seed see it. Raises `DataMissing`."""
+    """The dataset `name` with `params` (JSON), as runs of this seed see it. Raises `DataMissing`.
+
+    One object for as long as any run uses it, so that runs of many seeds in one fleet still share their data.
+    """
+    key = (name, params, seed, cache_dir)
+    data = _IN_USE.get(key)
+    if data is None:
+        data = _IN_USE[key] = _prepared(*key)
+    return data
+
+
+def _prepared(name: str, params: str, seed: int, cache_dir: Path | None) -> Data:
     found = registry().find("dataset", name)
     data_hash = found.plugin.facts(found.plugin.Params.model_validate(json.loads(params))).data_hash
     if cache_dir is None or data_hash is None:
