@@ -20,6 +20,14 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
     { key: 'delta', name: <Term name="delta">δ</Term>, value: number(claim.delta) },
     { key: 'sigma', name: <Term name="sigma">Noise multiplier σ</Term>, value: number(claim.sigma) },
     {
+      key: 'noise',
+      name: <Term name="noise_source">Noise drawn from</Term>,
+      value:
+        run.setting.training.noise_source === 'system'
+          ? 'the operating system’s secure source; it cannot be drawn again'
+          : 'a generator keyed by this configuration: repeatable, and known to whoever knows the configuration',
+    },
+    {
       key: 'covers',
       name: 'Covers',
       value:

@@ -1,8 +1,10 @@
 import { screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, it, vi } from 'vitest'
+import type { RunDetail } from '~/api'
 import { render } from '~/test/render'
 import { DataTable } from './DataTable'
+import { PrivacyBlock } from './PrivacyBlock'
 import { ProblemNotice } from './ProblemNotice'
 import { MetricTerm, Term } from './Term'
 
@@ -60,5 +62,21 @@ describe('ProblemNotice', () => {
     expect(screen.getByRole('alert')).toHaveTextContent('Expected the file, got nothing. Put it there.')
     await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
     expect(retry).toHaveBeenCalled()
+  })
+})
+
+describe('PrivacyBlock', () => {
+  const run = (noise_source: string) =>
+    ({
+      epsilon: 2,
+      setting: { method: { name: 'dp_sgd', params: { epsilon: 2 } }, training: { noise_source } },
+      measurements: [{ metric: 'epsilon', subgroup: 'all', split: 'test', value: 2 }],
+    }) as unknown as RunDetail
+
+  it('says where the noise was drawn from', () => {
+    const { rerender } = render(<PrivacyBlock run={run('system')} />)
+    expect(screen.getByText(/operating system/)).toBeInTheDocument()
+    rerender(<PrivacyBlock run={run('keyed')} />)
+    expect(screen.getByText(/keyed by this configuration/)).toBeInTheDocument()
   })
 })

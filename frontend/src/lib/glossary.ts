@@ -46,6 +46,8 @@ export const glossary = {
   attempt: 'Attempt: how often a worker has taken the study up; finished runs are kept between attempts.',
   split:
     'Split: rows used for training, for choosing settings (validation), and for the reported figures (test).',
+  noise_source:
+    'Source of the noise: noise that can be repeated makes a run reproducible; a model that is released to people who may know the configuration needs noise from a secure source.',
   engine: 'Engine: the program that carried the training out.',
 } as const
 
