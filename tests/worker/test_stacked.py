@@ -1,4 +1,4 @@
-"""Stacked models against the compiled engine, alone against among others, interrupted against whole."""
+"""Stacked models against the compiled engine, and a run alone against the same run among others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,115 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from backend.contracts.training import Training
+from tests.worker.stacks import (
+    HEADS,
+    OPTIMIZERS,
+    fleet_of_toys,
+    mixed,
+    same,
+    same_history,
+    stack_of,
+    trained,
+    work,
+)
 from worker.models.mlp import PLUGIN as MLP
-from worker.models.mlp import MlpParams
-from worker.privacy.accounting import Budget, Schedule
-from worker.registry import registry
-from worker.testing import toy_table, toy_work
-from worker.training import engine, streams
-from worker.training.checkpoints import Checkpoints
-from worker.training.engine import Examples, Watch, Work
-from worker.training.fleet import philox, stack, stack_data, stack_device, stack_plan, stacked
-from worker.training.fleet import stack_steps as steps
-from worker.training.fleet.stack import Stack
-from worker.training.fleet.stack_plan import Course, Plan
+from worker.training.fleet import stacked
+from worker.training.fleet.cpu import FleetEngine
 from worker.training.fleet.stacked import StackedEngine
-from worker.training.secure import HAS_NUMBA
-from worker.training.streams import Purpose, Streams
-
-FleetEngine: Any = None
-if HAS_NUMBA:
-    from worker.training.fleet.cpu import FleetEngine
-
-METHODS = [one.plugin for one in registry().all("method")]
-ADAPTIVE = ("adaptive_dp_sgd", "soft_ada_clip")
-OPTIMIZERS = {
-    "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
-    "momentum": {"optimizer": "sgd", "momentum": 0.9},
-    "adam": {"optimizer": "adam"},
-    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
-}
-HEADS = {"binary": ("binary", 2), "multiclass": ("multiclass", 5), "regression": ("regression", 1)}
-CPU = torch.device("cpu")
-
-
-def examples(rng, rows, numeric, categories, task, classes):
-    """Random rows with numeric and one-hot columns."""
-    x = rng.normal(size=(rows, numeric)).astype(np.float32)
-    first = numeric + np.cumsum([0, *categories])[:-1]
-    codes = [rng.integers(0, size, rows) + at for size, at in zip(categories, first, strict=True)]
-    active = np.stack(codes, 1).astype(np.int32) if codes else np.zeros((rows, 0), np.int32)
-    dense = np.zeros((rows, numeric + sum(categories)), np.float32)
-    dense[:, :numeric] = x
-    np.put_along_axis(dense, active.astype(np.int64), np.float32(1), axis=1)
-    target = rng.normal(size=rows).astype(np.float32) if task == "regression" else rng.integers(0, classes, rows)
-    return Examples(np.arange(rows), dense, x, active, target)
-
-
-def work(
-    *, seed=0, key=None, rows=200, batch=40, numeric=3, categories=(4, 5), hidden=(16,), activation="relu",
-    head="binary", method="sgd", params=None, sigma=1.0, epochs=1, secure=False, statistic_std=2.0, **training,
-):  # fmt: skip
-    task, classes = HEADS[head]
-    train = examples(np.random.default_rng(seed), rows, numeric, categories, task, classes)
-    plugin = registry().find("method", method).plugin
-    statistic = statistic_std if method in ADAPTIVE else None
-    key = key or f"run-{seed}-{method}"
-    return Work(
-        key=key,
-        streams=Streams.of(seed, key, secure=secure),
-        task=task,
-        inputs=train.features.shape[1],
-        outputs=classes,
-        model=MLP,
-        model_params=MlpParams(hidden=list(hidden), activation=activation),
-        method=plugin,
-        method_params=plugin.Params(**(params or {})),
-        training=Training(epochs=epochs, batch_size=batch, **training),
-        schedule=Schedule.of(rows, batch, epochs),
-        budget=Budget(1.0, 1e-5, "rdp", sigma, sigma, statistic) if plugin.private else None,
-        train=train,
-        validation=Examples(
-            *(part[:50] for part in (train.rows, train.features, train.numeric, train.active, train.target))
-        ),
-    )
-
-
-def trained(trainer, works, watch=engine.UNWATCHED):
-    found = {result.key: result for result in trainer.train(works, watch)}
-    assert found.keys() == {one.key for one in works}
-    return found
-
-
-def mixed(count=6, **common):
-    """Different methods, seeds, rates, thresholds and noise; three share their rows with another."""
-    works = []
-    for run in range(count):
-        method = METHODS[run % len(METHODS)].name
-        name = {"dp_sgd": "clip", "sgd": None}.get(method, "threshold")
-        params = {name: 0.3 * (1 + run % 3)} if name else {}
-        settings_of = {"sigma": 0.2 + 0.1 * run, "learning_rate": 0.02 * (1 + run % 4), **common}
-        works.append(work(seed=run, key=f"mixed-{run}", method=method, params=params, **settings_of))
-    for run in range(3, count):
-        twin = works[run - 3]
-        shared = Streams(twin.streams.shared, works[run].streams.own, works[run].streams.secure)
-        works[run] = replace(works[run], streams=shared, train=twin.train, validation=twin.validation)
-    return works
-
-
-def same_history(ours, theirs, **tolerance):
-    assert len(ours) == len(theirs)
-    for mine, other in zip(ours, theirs, strict=True):
-        assert (mine.name, mine.unit, mine.steps) == (other.name, other.unit, other.steps)
-        np.testing.assert_allclose(np.array(mine.values, float), np.array(other.values, float), **tolerance)
-
-
-def same(ours, theirs, rows):
-    """Bit for bit."""
-    assert np.array_equal(ours.logits(rows), theirs.logits(rows), equal_nan=ours.diverged is not None)
-    assert ours.history == theirs.history
-    assert ours.diverged == theirs.diverged
+from worker.training.recorder import RECORDS
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -214,19 +120,14 @@ def test_other_networks_are_refused_and_different_plans_become_several_stacks():
         np.testing.assert_allclose(ours[one.key].logits(one.train), theirs[one.key].logits(one.train), atol=1e-4)
 
 
-def stack_of(works, **options):
-    courses = [Course.begin(one, Plan.of(one)) for one in works]
-    return Stack(courses, CPU, **{"draw_on_device": False, **options}), courses
-
-
 def test_empty_batches_are_steps_and_every_row_may_be_in_every_batch():
     whole = work(rows=50, batch=50, hidden=())
-    one, _ = stack_of([whole])
+    one = stack_of([whole])
     one.advance(1)
-    assert one.totals[0, steps_records()] == 50
+    assert one.totals[0, RECORDS] == 50
     one.close()
     sparse = [work(seed=s, rows=2000, batch=1, key=str(s), method="dp_sgd", sigma=0.0) for s in range(3)]
-    stack_, _ = stack_of(sparse)
+    stack_ = stack_of(sparse)
     sizes = np.array([[len(w.streams.batch(s, 2000, w.schedule.sampling_rate)) for s in range(40)] for w in sparse])
     assert ((sizes == 0).any(0) & (sizes > 0).any(0)).any(), "some empty, some not, in one step"
     for step in range(40):
@@ -234,14 +135,8 @@ def test_empty_batches_are_steps_and_every_row_may_be_in_every_batch():
         stack_.advance(step + 1)
         moved = (stack_.weights != before).any(1).numpy()
         assert np.array_equal(moved, sizes[:, step] > 0)
-    assert stack_.totals[:, steps_records()].tolist() == sizes.sum(1).tolist()
+    assert stack_.totals[:, RECORDS].tolist() == sizes.sum(1).tolist()
     stack_.close()
-
-
-def steps_records():
-    from worker.training.recorder import RECORDS
-
-    return RECORDS
 
 
 @pytest.mark.parametrize("draw_on_device", [False, True])
@@ -251,7 +146,7 @@ def test_noise_on_the_sum_has_the_stated_deviation_measured_from_outside(draw_on
         work(seed=s, key=str(s), rows=2000, batch=1, hidden=(64,), method="dp_sgd", params={"clip": 0.25 * (1 + s % 2)},
              sigma=3.0, learning_rate=1.0) for s in range(30)
     ]  # fmt: skip
-    stack_, _ = stack_of(works, draw_on_device=draw_on_device)
+    stack_ = stack_of(works, draw_on_device=draw_on_device)
     rate = works[0].schedule.sampling_rate
     moves = {}
     for step in range(8):
@@ -280,8 +175,8 @@ def test_noise_of_the_operating_system_is_new_each_time():
     changed = [not np.allclose(first[w.key].logits(w.train), second[w.key].logits(w.train), atol=1e-4) for w in works]
     assert changed == [True, True, False]
     drawn = stack_of(works[:1])
-    assert drawn[0]._drawn is not None
-    drawn[0].close()
+    assert drawn._drawn is not None
+    drawn.close()
 
 
 def test_a_padded_record_adds_nothing_even_where_its_row_is_not_a_number():
@@ -324,257 +219,16 @@ def test_infinite_weights_are_told_at_the_end_of_the_epoch():
     assert "weights" in ours.diverged
 
 
-@pytest.mark.parametrize("at", [0, 1, 17, 40])
-def test_memory_that_gives_out_halves_the_stack_and_changes_nothing(monkeypatch, at):
-    works = mixed(9, rows=200, batch=20, epochs=5, optimizer="adam")
-    whole = trained(StackedEngine(), works)
-    plain, sizes = steps.weighted_sum, []
-
-    def scarce(plan, room, factors, sums):
-        sizes.append(len(sums))
-        if len(sums) > 3 and len(sizes) > at:
-            raise torch.OutOfMemoryError("CUDA out of memory (a test)")
-        plain(plan, room, factors, sums)
-
-    monkeypatch.setattr(stack.steps, "weighted_sum", scarce)
-    halved = trained(StackedEngine(), works)
-    assert {9, 4, 5, 2, 3} <= set(sizes)
-    for one in works:
-        same(halved[one.key], whole[one.key], one.train)
-
-
-def test_memory_that_gives_out_at_the_end_of_an_epoch_loses_no_epoch(monkeypatch):
-    works = mixed(5, rows=200, batch=20, epochs=3)
-    plain = steps.predict
-
-    def scarce(plan, weights, features):
-        if len(weights) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory (a test)")
-        return plain(plan, weights, features)
-
-    works = [replace(one, validation=works[0].validation) for one in works]
-    whole = trained(StackedEngine(), works)
-    monkeypatch.setattr(stack.steps, "predict", scarce)
-    halved = trained(StackedEngine(), works)
-    for one in works:
-        same(halved[one.key], whole[one.key], one.train)
-
-
-def test_one_run_that_does_not_fit_says_so(monkeypatch):
-    def scarce(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory (a test)")
-
-    monkeypatch.setattr(stack_data.Rows, "__init__", scarce)
-    with pytest.raises(MemoryError, match="does not fit into the memory of cpu"):
-        list(StackedEngine().train(mixed(3)))
-
-
-def test_a_stack_holds_what_fits_into_memory(monkeypatch):
-    works = mixed(8)
-    whole = trained(StackedEngine(), works)
-    demand = StackedEngine().demand(works[0])
-    sizes = []
-    made = Stack.__init__
-    monkeypatch.setattr(Stack, "__init__", lambda self, c, *a, **k: (sizes.append(len(c)), made(self, c, *a, **k))[1])
-    monkeypatch.setattr(stack_device, "available", lambda device: 3 * (demand.shared + demand.per_run))
-    less = trained(StackedEngine(), works)
-    assert max(sizes) in (3, 4)
-    assert sum(sizes) == 8
-    for one in works:
-        same(less[one.key], whole[one.key], one.train)
-
-
-def test_the_estimate_is_not_below_what_is_allocated():
-    for training in OPTIMIZERS.values():
-        one = work(rows=2000, batch=300, hidden=(64, 64), method="dp_sgd", activation="gelu", **training)
-        stack_, _ = stack_of([one])
-        stack_.advance(1)
-        seen, total = set(), 0
-        for holder in (stack_, stack_._room, stack_._rows):
-            for value in vars(holder).values():
-                for tensor in value if isinstance(value, list) else [value]:
-                    if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in seen:
-                        seen.add(tensor.untyped_storage().data_ptr())
-                        total += tensor.untyped_storage().nbytes()
-        stack_.close()
-        demand = StackedEngine().demand(one)
-        assert total <= demand.shared + demand.per_run <= 3 * total
-
-
-def test_the_memory_of_this_machine_is_known(tmp_path):
-    assert stack_device.available(CPU) > 0
-    assert stack_device._cgroup(tmp_path) is None
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.current").write_text("400\n")
-    assert stack_device._cgroup(tmp_path) == 600
-    (tmp_path / "memory.max").write_text("max\n")
-    assert stack_device._cgroup(tmp_path) is None
-    assert stack_device.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert not stack_device.out_of_memory(RuntimeError("something else"))
-
-
-def test_a_batch_larger_than_expected_makes_room(monkeypatch):
-    works = mixed(4, rows=300, batch=100, epochs=2, learning_rate=0.01)
-    roomy = trained(StackedEngine(), works)
-    monkeypatch.setattr(stack_plan, "capacity", lambda work: 32)
-    tight = trained(StackedEngine(), works)
-    for one in works:
-        np.testing.assert_allclose(tight[one.key].logits(one.train), roomy[one.key].logits(one.train), atol=1e-5)
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def _always_look(monkeypatch):
-    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0)
-    monkeypatch.setattr(stacked, "LOOK_STEPS", 7)
-
-
-def broken_off(folder, works, at):
-    def kill(key, share):
-        if share > at:
-            raise Killed
-
-    with pytest.raises(Killed):
-        list(StackedEngine().train(works, Watch(kill, Checkpoints(folder, seconds=0))))
-
-
-@pytest.mark.usefixtures("_always_look")
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_resumed_fleet_ends_with_the_same_bits(tmp_path, optimizer):
-    works = mixed(8, rows=120, batch=12, epochs=6, schedule="cosine", **OPTIMIZERS[optimizer])
-    whole = trained(StackedEngine(), works)
-    broken_off(tmp_path, works, 0.4)
-    kept = Checkpoints(tmp_path).load(works[0].key, "fleet-torch")
-    assert 0 < kept.step < works[0].schedule.steps
-    assert Checkpoints(tmp_path).load(works[0].key, "fleet-cpu") is None
-    shares = []
-    # One has no checkpoint and two are at another step: three stacks.
-    Checkpoints(tmp_path).discard(works[3].key)
-    broken_off(tmp_path, works[5:7], 0.6)
-    watch = Watch(lambda key, share: shares.append((key, share)), Checkpoints(tmp_path))
-    again = trained(StackedEngine(), works, watch)
-    assert dict(reversed(shares))[works[0].key] > kept.step / works[0].schedule.steps
-    for one in works:
-        same(again[one.key], whole[one.key], one.train)
-    assert again[works[0].key].seconds > kept.seconds
-
-
-@pytest.mark.usefixtures("_always_look")
-def test_a_diverging_fleet_goes_on_after_an_interruption(tmp_path):
-    calm = mixed(2, rows=120, batch=12, epochs=6, head="regression")
-    wild = [work(seed=s, key=f"wild-{s}", rows=120, batch=12, epochs=6, head="regression", learning_rate=50.0)
-            for s in range(3)]  # fmt: skip
-    whole = trained(StackedEngine(), [*wild, *calm])
-    broken_off(tmp_path, [*wild, *calm], 0.5)
-    again = trained(StackedEngine(), [*wild, *calm], Watch(None, Checkpoints(tmp_path)))
-    for one in calm:
-        same(again[one.key], whole[one.key], one.train)
-    assert all(again[one.key].diverged == whole[one.key].diverged is not None for one in wild)
-
-
-@pytest.mark.usefixtures("_always_look")
-def test_every_run_reports_and_what_the_report_raises_ends_the_training():
-    works = mixed(5, rows=200, batch=20, epochs=3)
-    seen = {}
-    for result in StackedEngine().train(works, Watch(lambda key, share: seen.setdefault(key, []).append(share))):
-        assert result.seconds > 0
-    assert seen.keys() == {one.key for one in works}
-    assert all(shares == sorted(shares) and 0 < shares[0] < shares[-1] <= 1 for shares in seen.values())
-
-    def cancel(key, share):
-        raise Killed
-
-    with pytest.raises(Killed):
-        list(StackedEngine().train(works, Watch(cancel)))
-
-
-KNOWN = [
-    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
-]
-
-
-@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
-def test_known_answers_of_random123(counter, key, answer):
-    numbers = [torch.tensor([int(word, 16)]) for word in f"{counter} {key}".split()]
-    found = philox.philox4x32(tuple(numbers[:4]), *numbers[4:])
-    assert " ".join(f"{int(word):08x}" for word in found) == answer
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.text(), min_size=1, max_size=4), st.integers(0, 2**32 - 1), st.integers(1, 3000))
-def test_draws_are_those_of_the_compiled_loops(names, step, count):
-    keys = [streams.own_key(name) for name in names]
-    place = torch.tensor([step])
-    words = philox.words(philox.keys_of(keys, CPU), Purpose.NOISE, place, count)
-    normals = philox.normals(philox.keys_of(keys, CPU), Purpose.NOISE, place, count)
-    for run, key in enumerate(keys):
-        assert np.array_equal(words[run].numpy(), streams.words(key, Purpose.NOISE, step, count))
-        expected = streams.normals(key, Purpose.NOISE, step, count)
-        np.testing.assert_allclose(normals[run].numpy(), expected, atol=1e-6, rtol=0)
-
-
-def test_many_normals_agree_within_1e_6():
-    keys = [streams.own_key(str(run)) for run in range(20)]
-    drawn = philox.normals(philox.keys_of(keys, CPU), Purpose.NOISE, torch.tensor([5]), 100_000).numpy()
-    for run, key in enumerate(keys):
-        assert np.abs(drawn[run] - streams.normals(key, Purpose.NOISE, 5, 100_000)).max() < 1e-6
-
-
-def test_a_compiled_update_that_fails_or_differs_is_left_aside(monkeypatch, caplog):
-    def plain(target, factor):
-        target.mul_(factor)
-
-    def fused(compiled):
-        monkeypatch.setattr(torch, "compile", lambda function, **_: compiled)
-        chosen = stack_device.Fused(plain, torch.device("cuda"))
-        value = torch.ones(3)
-        chosen(value, 2.0)
-        assert value.tolist() == [2, 2, 2]
-        return chosen._chosen
-
-    assert fused(plain) is plain
-    good = lambda target, factor: target.copy_(target * factor)  # noqa: E731
-    assert fused(good) is good
-    assert not caplog.records
-    assert fused(lambda target, factor: target.zero_()) is plain
-    assert "differs" in caplog.text
-
-    def failing(target, factor):
-        raise RuntimeError("no compiler")
-
-    assert fused(failing) is plain
-    assert "no compiler" in caplog.text
-
-    def scarce(target, factor):
-        raise torch.OutOfMemoryError("a test")
-
-    with pytest.raises(torch.OutOfMemoryError):
-        fused(scarce)
-
-
 WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None
 import numpy as np
-from tests.worker.test_stacked import fleet_of_toys
+from tests.worker.stacks import fleet_of_toys
 from worker.training.secure import HAS_NUMBA, secure_normals
 assert not HAS_NUMBA and "worker.training.fleet.cpu" not in sys.modules
 assert abs(secure_normals(10_000).std() - 1) < 0.05
 np.savez(sys.argv[1], **fleet_of_toys())
 """
-
-
-def fleet_of_toys():
-    works = [
-        toy_work(method, table=toy_table(200), seed=seed, run_hash=f"{method.name}-{seed}", epochs=3)
-        for method in METHODS for seed in range(2)
-    ]  # fmt: skip
-    return {result.key: result.logits(works[0].validation) for result in StackedEngine().train(works)}
 
 
 def test_a_fleet_is_trained_without_numba_and_has_the_same_weights(tmp_path):

@@ -72,12 +72,13 @@ def release(device: torch.device) -> None:
 class Fused:
     """A function on tensors as one program by `torch.compile`; compared with its plain form when it is first called.
 
-    The function works in place on some of its arguments, so the trial is on copies.
+    The function works in place on some of its arguments, so the trial is on copies. `worth`: whether so much is to be
+    computed that it pays to wait for the compiler.
     """
 
-    def __init__(self, function: Callable[..., None], device: torch.device) -> None:
+    def __init__(self, function: Callable[..., None], device: torch.device, *, worth: bool = True) -> None:
         self._plain = function
-        self._chosen: Callable[..., None] | None = None if device.type == "cuda" else function
+        self._chosen: Callable[..., None] | None = None if device.type == "cuda" and worth else function
 
     def __call__(self, *arguments: Any) -> None:
         """The same as the plain function within rounding."""
@@ -87,7 +88,8 @@ class Fused:
 
     def _trial(self, arguments: tuple[Any, ...]) -> Callable[..., None]:
         try:
-            compiled: Callable[..., None] = torch.compile(self._plain, dynamic=False)
+            # Not `dynamic=False`: a second number of runs is compiled for any number, and not for every one anew.
+            compiled: Callable[..., None] = torch.compile(self._plain)
             ours, theirs = _copy(arguments), _copy(arguments)
             self._plain(*ours)
             compiled(*theirs)

@@ -1,0 +1,124 @@
+"""Runs for the tests of stacked models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from backend.contracts.training import Training
+from worker.models.mlp import PLUGIN as MLP
+from worker.models.mlp import MlpParams
+from worker.privacy.accounting import Budget, Schedule
+from worker.registry import registry
+from worker.testing import toy_table, toy_work
+from worker.training import engine
+from worker.training.engine import Examples, Work
+from worker.training.fleet.stack import Stack
+from worker.training.fleet.stack_plan import Course, Plan
+from worker.training.fleet.stacked import StackedEngine
+from worker.training.streams import Streams
+
+METHODS = [one.plugin for one in registry().all("method")]
+ADAPTIVE = ("adaptive_dp_sgd", "soft_ada_clip")
+OPTIMIZERS = {
+    "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9},
+    "adam": {"optimizer": "adam"},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+}
+HEADS = {"binary": ("binary", 2), "multiclass": ("multiclass", 5), "regression": ("regression", 1)}
+CPU = torch.device("cpu")
+
+
+def examples(rng, rows, numeric, categories, task, classes):
+    """Random rows with numeric and one-hot columns."""
+    x = rng.normal(size=(rows, numeric)).astype(np.float32)
+    first = numeric + np.cumsum([0, *categories])[:-1]
+    codes = [rng.integers(0, size, rows) + at for size, at in zip(categories, first, strict=True)]
+    active = np.stack(codes, 1).astype(np.int32) if codes else np.zeros((rows, 0), np.int32)
+    dense = np.zeros((rows, numeric + sum(categories)), np.float32)
+    dense[:, :numeric] = x
+    np.put_along_axis(dense, active.astype(np.int64), np.float32(1), axis=1)
+    target = rng.normal(size=rows).astype(np.float32) if task == "regression" else rng.integers(0, classes, rows)
+    return Examples(np.arange(rows), dense, x, active, target)
+
+
+def work(
+    *, seed=0, key=None, rows=200, batch=40, numeric=3, categories=(4, 5), hidden=(16,), activation="relu",
+    head="binary", method="sgd", params=None, sigma=1.0, epochs=1, secure=False, statistic_std=2.0, **training,
+):  # fmt: skip
+    task, classes = HEADS[head]
+    train = examples(np.random.default_rng(seed), rows, numeric, categories, task, classes)
+    plugin = registry().find("method", method).plugin
+    statistic = statistic_std if method in ADAPTIVE else None
+    key = key or f"run-{seed}-{method}"
+    return Work(
+        key=key,
+        streams=Streams.of(seed, key, secure=secure),
+        task=task,
+        inputs=train.features.shape[1],
+        outputs=classes,
+        model=MLP,
+        model_params=MlpParams(hidden=list(hidden), activation=activation),
+        method=plugin,
+        method_params=plugin.Params(**(params or {})),
+        training=Training(epochs=epochs, batch_size=batch, **training),
+        schedule=Schedule.of(rows, batch, epochs),
+        budget=Budget(1.0, 1e-5, "rdp", sigma, sigma, statistic) if plugin.private else None,
+        train=train,
+        validation=Examples(
+            *(part[:50] for part in (train.rows, train.features, train.numeric, train.active, train.target))
+        ),
+    )
+
+
+def trained(trainer, works, watch=engine.UNWATCHED):
+    found = {result.key: result for result in trainer.train(works, watch)}
+    assert found.keys() == {one.key for one in works}
+    return found
+
+
+def mixed(count=6, **common):
+    """Different methods, seeds, rates, thresholds and noise; three share their rows with another."""
+    works = []
+    for run in range(count):
+        method = METHODS[run % len(METHODS)].name
+        name = {"dp_sgd": "clip", "sgd": None}.get(method, "threshold")
+        params = {name: 0.3 * (1 + run % 3)} if name else {}
+        settings_of = {"sigma": 0.2 + 0.1 * run, "learning_rate": 0.02 * (1 + run % 4), **common}
+        works.append(work(seed=run, key=f"mixed-{run}", method=method, params=params, **settings_of))
+    for run in range(3, count):
+        twin = works[run - 3]
+        shared = Streams(twin.streams.shared, works[run].streams.own, works[run].streams.secure)
+        works[run] = replace(works[run], streams=shared, train=twin.train, validation=twin.validation)
+    return works
+
+
+def same_history(ours, theirs, **tolerance):
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine.name, mine.unit, mine.steps) == (other.name, other.unit, other.steps)
+        np.testing.assert_allclose(np.array(mine.values, float), np.array(other.values, float), **tolerance)
+
+
+def same(ours, theirs, rows):
+    """Bit for bit."""
+    assert np.array_equal(ours.logits(rows), theirs.logits(rows), equal_nan=ours.diverged is not None)
+    assert ours.history == theirs.history
+    assert ours.diverged == theirs.diverged
+
+
+def stack_of(works, *, draw_on_device=False):
+    return Stack([Course.begin(one, Plan.of(one)) for one in works], CPU, draw_on_device=draw_on_device)
+
+
+def fleet_of_toys():
+    """Logits of a small fleet of every method; needs nothing that Numba compiles."""
+    works = [
+        toy_work(method, table=toy_table(200), seed=seed, run_hash=f"{method.name}-{seed}", epochs=3)
+        for method in METHODS
+        for seed in range(2)
+    ]
+    return {result.key: result.logits(works[0].validation) for result in StackedEngine().train(works)}
