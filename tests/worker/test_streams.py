@@ -1,28 +1,33 @@
 """The generator against its reference vectors; its numbers against their distributions."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from worker.training import streams
+from worker.training import _streams_numpy, secure, streams
 from worker.training.streams import Purpose, Streams, normals, poisson, shared_key, uniforms, words
 
 KEY = shared_key(7)
 
 
-@pytest.mark.parametrize(
-    ("counter", "key", "answer"),
-    [
-        ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-        ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
-    ],
-)
-def test_known_answers_of_random123(counter, key, answer):
+KNOWN = [
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+
+
+@pytest.mark.parametrize("source", [streams, _streams_numpy], ids=["compiled", "plain"])
+@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
+def test_known_answers_of_random123(counter, key, answer, source):
     arguments = [np.uint32(int(word, 16)) for word in f"{counter} {key}".split()]
-    assert " ".join(f"{int(word):08x}" for word in streams.philox4x32(*arguments)) == answer
+    assert " ".join(f"{int(word):08x}" for word in source.philox4x32(*arguments)) == answer
 
 
 def test_normals_are_the_transform_of_the_words():
@@ -113,3 +118,72 @@ def test_runs_of_a_seed_share_batches_and_never_noise():
     assert not np.any(one.noise(5, 1000) == other.noise(5, 1000))
     assert one.statistic_noise(5) != other.statistic_noise(5)
     assert not np.array_equal(one.batch(5, 1000, 0.1), Streams.of(4, "one").batch(5, 1000, 0.1))
+
+
+words32 = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(words32, words32), words32, st.integers(0, 4000), st.floats(-6, -1e-4), st.integers(0, 4000))
+def test_draws_without_a_compiler_are_the_same(key, step, count, log_rate, rows):
+    def draw(source, name, kind, size, *arguments):
+        out = np.full(size, 77, kind)
+        taken = getattr(source, name)(out, *arguments, *(np.uint32(number) for number in (*key, Purpose.NOISE, step)))
+        return out if taken is None else out[:taken]
+
+    draws = [
+        ("_fill_words", np.uint32, count),
+        ("_fill_uniforms", np.float64, count),
+        ("_fill_poisson", np.int64, rows, rows, float(np.log1p(-(10.0**log_rate)))),
+    ]
+    for name, *arguments in draws:
+        compiled, plain = (draw(source, name, *arguments) for source in (streams, _streams_numpy))
+        assert np.array_equal(compiled, plain)
+    compiled, plain = (draw(source, "_fill_normals", np.float32, count) for source in (streams, _streams_numpy))
+    np.testing.assert_allclose(plain, compiled, rtol=0, atol=1e-6)
+
+
+def test_secure_normals_without_a_compiler_are_the_same_function_of_the_random_bytes():
+    drawn = np.random.default_rng(0).integers(0, 2**64, 4000, dtype=np.uint64)
+    compiled, plain = np.empty(1000, np.float32), np.empty(1000, np.float32)
+    secure._sum_normals(compiled, drawn)
+    _streams_numpy._sum_normals(plain, drawn)
+    np.testing.assert_allclose(plain, compiled, rtol=1e-6, atol=1e-6)
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = None
+from tests.worker.test_streams import some_draws
+from worker.training.secure import HAS_NUMBA
+import numpy as np
+assert not HAS_NUMBA
+np.savez(sys.argv[1], **some_draws())
+"""
+
+
+def some_draws():
+    mine = Streams.of(3, "one")
+    return {
+        "words": words(KEY, Purpose.SUBSET, 3, 1001),
+        "uniforms": mine.initial_uniforms(1, 301),
+        "normals": mine.noise(9, 4001),
+        "statistic": np.array(mine.statistic_noise(9)),
+        "batch": mine.batch(4, 10_000, 0.03),
+        "all": mine.batch(4, 10, 1.0),
+        "secure": np.array(len(Streams.of(3, "one", secure=True).noise(1, 20_000))),
+    }
+
+
+def test_an_interpreter_without_numba_draws_the_same(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NUMBA, str(tmp_path / "draws.npz")],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plain = np.load(tmp_path / "draws.npz")
+    for name, compiled in some_draws().items():
+        if name in ("normals", "statistic"):
+            np.testing.assert_allclose(plain[name], compiled, rtol=0, atol=1e-6)
+        else:
+            assert np.array_equal(plain[name], compiled), name
