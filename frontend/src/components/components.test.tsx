@@ -74,9 +74,10 @@ describe('PrivacyBlock', () => {
     }) as unknown as RunDetail
 
   it('says where the noise was drawn from', () => {
-    const { rerender } = render(<PrivacyBlock run={run('system')} />)
+    const { unmount } = render(<PrivacyBlock run={run('system')} />)
     expect(screen.getByText(/operating system/)).toBeInTheDocument()
-    rerender(<PrivacyBlock run={run('keyed')} />)
+    unmount()
+    render(<PrivacyBlock run={run('keyed')} />)
     expect(screen.getByText(/keyed by this configuration/)).toBeInTheDocument()
   })
 })
