@@ -20,7 +20,8 @@ from worker.metrics._groups import Array, Flags, Floats, Groups
 from worker.metrics._intervals import share
 
 #: Sums over the rows of a subgroup of their doubled and centred placements x, and of x^2; whole numbers, exact in
-#: float64 up to 400,000 rows.
+#: float64 up to 400,000 rows, and beyond to all its digits. Products of three counts have to fit 64 bits, which they do
+#: up to 4 million rows.
 SUM_POSITIVE, SQUARES_POSITIVE, SUM_NEGATIVE, SQUARES_NEGATIVE = range(4)
 
 
