@@ -119,3 +119,23 @@ def test_stopped_in_order_and_started_again(tmp_path: Path) -> None:
         job = server.wait_until(job_id, ended)
         assert job["status"] == "succeeded", job["problem"]
         check_every_run_once(server, job_id)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    training = {"epochs": 400, "batch_size": 512, "learning_rate": 0.05}
+    spec = {**SPEC, "methods": [{"name": "dp_sgd", "params": {"epsilon": [3.0]}}], "training": training, "seeds": 1}
+    with running(tmp_path, environment={"EQUIPOISE_CHECKPOINT_SECONDS": "0.3"}) as server:
+        folder = server.data_dir / "cache" / "checkpoints"
+        job_id = server.submit(spec)["id"]
+        wait_for(lambda: list(folder.glob("*.npz")), server.explain)
+        assert server.job(job_id)["finished"] == 0
+        (attempt,) = server.attempt_pids()
+        os.kill(attempt, signal.SIGKILL)
+        job = server.wait_until(job_id, ended)
+        assert job["status"] == "succeeded", job["problem"]
+        assert job["attempt"] == 2
+        (run,) = server.runs(job_id)
+        assert run["status"] == "succeeded"
+        assert "goes on from its checkpoint" in server.log.read_text()
+        # Its result is committed: nothing of it is kept.
+        wait_for(lambda: not list(folder.iterdir()), server.explain)
