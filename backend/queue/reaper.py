@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.errors import EquipoiseError
 from backend.logs import about, get_logger
 from backend.queue.client import Entry, JobQueue
+from backend.queue.names import DEFAULT_QUEUE
 from backend.queue.problems import GaveUp, problem_details
 from backend.settings import Settings
 from backend.store import jobs, recovery, workers
@@ -87,7 +88,7 @@ class Reaper:
                     # A moment between two writes looks the same: only what stays so is adrift.
                     sighting = (job.id, job.submission, job.attempt)
                     if sighting in self._adrift:
-                        self._submit_anew(job)
+                        self._submit_anew(job, entry)
                         handled.append(job.id)
                     else:
                         adrift.add(sighting)
@@ -115,7 +116,9 @@ class Reaper:
         log.warning("given up", attempts=attempts)
         return False
 
-    def _submit_anew(self, job: JobRow) -> None:
+    def _submit_anew(self, job: JobRow, entry: Entry | None) -> None:
+        # Only the engine knows which queue it was on; one whose entry is missing goes where most jobs go.
+        queue = entry.queue if entry is not None and entry.queue else DEFAULT_QUEUE
         with self._database.write() as session:
             row = jobs.get(session, job.id)
             if (row.submission, row.attempt, row.status) != (job.submission, job.attempt, job.status):
@@ -124,7 +127,7 @@ class Reaper:
                 recovery.release(session, row.id, row.attempt, lost=True)
             if row.status == "queued":
                 row.submission += 1
-                self._queue.enqueue(session, row.id, row.submission, row.priority)
+                self._queue.enqueue(session, row.id, row.submission, row.priority, queue)
         log.warning("nobody worked on it; submitted anew", submission=row.submission)
 
     def _run(self) -> None:

@@ -420,6 +420,17 @@ class TestReaper:
         assert place(queue, job_id, 1) == "waiting"
         assert reaper.look() == []
 
+    def test_submits_anew_on_the_queue_that_it_was_on(
+        self, database: Database, queue: JobQueue, settings: Settings
+    ) -> None:
+        job_id = submit(database, queue)
+        with database.write() as session:
+            session.execute(text("UPDATE workflow_status SET status = 'ERROR', queue_name = 'gpu'"))
+        reaper = self.reaper(database, queue, settings)
+        reaper.look()
+        assert reaper.look() == [job_id]
+        assert queue.entries([(job_id, 1)])[job_id, 1].queue == "gpu"
+
     def test_one_at_a_time(self, database: Database, queue: JobQueue, settings: Settings) -> None:
         job_id = submit(database, queue)
         taken_by(database, queue, "gone", job_id)
