@@ -37,6 +37,28 @@ def test_memory_that_gives_out_halves_the_stack_and_changes_nothing(monkeypatch,
         same(halved[one.key], whole[one.key], one.train)
 
 
+def test_a_run_that_diverged_shortly_before_memory_gave_out_is_told_as_it_was(monkeypatch):
+    """More steps than one between two looks: the run is broken, nobody has looked yet, and the stack is halved."""
+    monkeypatch.setattr(stacked, "LOOK_SECONDS", 1e9)
+    works = [work(seed=s, key=str(s), rows=400, batch=20, head="regression", epochs=5, learning_rate=(0.01, 1.5)[s % 2])
+             for s in range(4)]  # fmt: skip
+    whole = trained(StackedEngine(), works)
+    step = int(whole["1"].diverged.split("(step ")[1].split(")")[0])
+    assert 8 < step < 80
+    plain, calls = steps.weighted_sum, []
+
+    def scarce(plan, room, factors, sums):
+        calls.append(1)
+        if len(sums) == 4 and len(calls) > step + 2:
+            raise torch.OutOfMemoryError("CUDA out of memory (a test)")
+        plain(plan, room, factors, sums)
+
+    monkeypatch.setattr(stack.steps, "weighted_sum", scarce)
+    halved = trained(StackedEngine(), works)
+    for one in works:
+        same(halved[one.key], whole[one.key], one.train)
+
+
 def test_memory_that_gives_out_at_the_end_of_an_epoch_loses_no_epoch(monkeypatch):
     works = mixed(5, rows=200, batch=20, epochs=3)
     plain = steps.predict

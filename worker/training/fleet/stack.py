@@ -72,7 +72,7 @@ class Stack:
         self._sums = torch.zeros_like(self.weights)
         self.totals = torch.from_numpy(np.stack([course.totals for course in courses])).to(device)
         #: Step after which a run's loss was no longer a number; -1 while it is.
-        self.broken = torch.full((runs,), -1, dtype=torch.int64, device=device)
+        self.broken = torch.tensor([course.broken for course in courses], dtype=torch.int64, device=device)
         self._alive = [True] * runs
         self._groups = _groups(courses, column)
         budgets = [work.budget for work in works]
@@ -243,12 +243,12 @@ class Stack:
                     course.arrays[name][:] = tensor[run]
 
     def save_small(self) -> None:
-        """Totals, methods' state and step alone."""
-        totals = self.totals.cpu().numpy()
+        """Totals, methods' state and steps alone."""
+        totals, broken = self.totals.cpu().numpy(), self.look()
         for run, course in enumerate(self._courses):
             if self._alive[run]:
                 course.totals[:] = totals[run]
-                course.step = self.step
+                course.step, course.broken = self.step, int(broken[run])
         for group in self._groups:
             for name, tensor in group.state.items():
                 for run, value in zip(range(group.start, group.stop), tensor[:, 0].tolist(), strict=True):

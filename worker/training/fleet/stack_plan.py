@@ -142,7 +142,8 @@ def capacity(work: Work) -> int:
 class Course:
     """One run on its way, as it lies in the processor's memory between stacks and in checkpoints.
 
-    `epochs` counts those that the recorder has closed.
+    `epochs` counts those that the recorder has closed; `broken` is the step whose loss was no longer a number,
+    -1 while it is.
     """
 
     work: Work
@@ -153,6 +154,7 @@ class Course:
     totals: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(4))
     step: int = 0
     epochs: int = 0
+    broken: int = -1
     seconds: float = 0.0
     lookout: Lookout | None = None
 

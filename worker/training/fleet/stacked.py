@@ -70,13 +70,45 @@ class StackedEngine:
         if self.device.type == "cpu" and torch.get_num_threads() != 1:
             # More would divide sums by their number; processes are as many as cores.
             torch.set_num_threads(1)
-        waiting = deque(self._cohorts(works, watch))
+        plans: dict[Plan, list[Work]] = {}
+        for work in works:
+            plans.setdefault(Plan.of(work), []).append(work)
+        for plan, rest in plans.items():
+            rest.sort(key=method_key)
+            while rest:
+                fitting = self._fitting(plan, rest)
+                part, rest = rest[:fitting], rest[fitting:]
+                yield from self._train_all(self._begin(plan, part, watch), watch)
+
+    def _fitting(self, plan: Plan, works: Sequence[Work]) -> int:
+        """How many of the first runs fit into memory; at least one, which is then tried."""
+        room = stack_device.available(self.device)
+        most = PROCESSOR_RUNS if self.device.type == "cpu" else GPU_RUNS
+        data: set[int] = set()
+        for count, work in enumerate(works):
+            if id(work.train) not in data:
+                data.add(id(work.train))
+                room -= _data_bytes(plan, work)
+            room -= self._run_bytes(plan)
+            if room < 0 or count == most:
+                return max(1, count)
+        return len(works)
+
+    def _begin(self, plan: Plan, works: Sequence[Work], watch: Watch) -> list[list[Course]]:
+        """Runs at the same step, each from its last checkpoint or from the start."""
+        found: dict[int, list[Course]] = {}
+        for work in works:
+            course = Course.begin(work, plan)
+            kept = watch.checkpoints.load(work.key, self.name) if watch.checkpoints is not None else None
+            if kept is not None:
+                course.resume(kept)
+            found.setdefault(course.step, []).append(course)
+        return list(found.values())
+
+    def _train_all(self, cohorts: Sequence[list[Course]], watch: Watch) -> Iterator[Trained]:
+        waiting = deque(cohorts)
         while waiting:
             cohort = waiting.popleft()
-            fitting = self._fitting(cohort)
-            if fitting < len(cohort):
-                waiting.appendleft(cohort[fitting:])
-                cohort = cohort[:fitting]
             short = None
             try:
                 yield from self._train(cohort, watch)
@@ -88,36 +120,13 @@ class StackedEngine:
                 # Outside of the handler: the error holds on to what was being computed.
                 stack_device.release(self.device)
                 if len(cohort) == 1:
+                    # There is nothing left to halve.
                     raise MemoryError(self._too_large(cohort[0], short))
                 half = len(cohort) // 2
                 waiting.extendleft([cohort[half:], cohort[:half]])
             elif cohort:
+                # So many diverged that the others are stacked anew.
                 waiting.appendleft(cohort)
-
-    def _cohorts(self, works: Sequence[Work], watch: Watch) -> list[list[Course]]:
-        """Runs that may be stacked: of one plan, at one step, those of one method side by side."""
-        found: dict[tuple[Plan, int], list[Course]] = {}
-        for work in works:
-            course = Course.begin(work, Plan.of(work))
-            kept = watch.checkpoints.load(work.key, self.name) if watch.checkpoints is not None else None
-            if kept is not None:
-                course.resume(kept)
-            found.setdefault((course.plan, course.step), []).append(course)
-        return [sorted(cohort, key=lambda course: method_key(course.work)) for cohort in found.values()]
-
-    def _fitting(self, cohort: Sequence[Course]) -> int:
-        """How many of the first runs fit into memory; at least one, which is then tried."""
-        room = stack_device.available(self.device)
-        most = PROCESSOR_RUNS if self.device.type == "cpu" else GPU_RUNS
-        data: set[int] = set()
-        for count, course in enumerate(cohort):
-            if id(course.work.train) not in data:
-                data.add(id(course.work.train))
-                room -= _data_bytes(course.plan, course.work)
-            room -= self._run_bytes(course.plan)
-            if room < 0 or count == most:
-                return max(1, count)
-        return len(cohort)
 
     def _train(self, cohort: list[Course], watch: Watch) -> Iterator[Trained]:
         """Trains until all are done, or until so many have diverged that the rest should be stacked anew.
@@ -133,11 +142,14 @@ class StackedEngine:
                 if stack_device.out_of_memory(error):
                     stack.save()
                 raise
-            for run, course in done:
-                cohort.remove(course)
-                yield self._trained(stack, run, course, None)
+            results = [self._trained(stack, run, course, None) for run, course in done]
         finally:
             stack.close()
+        for _, course in done:
+            cohort.remove(course)
+        # Whoever takes the results may need the stack's memory to look at them.
+        del stack
+        yield from results
 
     def _steps(self, stack: Stack, cohort: list[Course], watch: Watch) -> Any:
         """Takes steps and looks at what came of them; yields runs that diverge, returns those that are done."""
@@ -163,10 +175,10 @@ class StackedEngine:
             for course in alive.values():
                 course.seconds += took / len(alive)
             for run, message in messages.items():
+                result = self._trained(stack, run, alive[run], message)
                 stack.freeze(run)
-                course = alive.pop(run)
-                cohort.remove(course)
-                yield self._trained(stack, run, course, message)
+                cohort.remove(alive.pop(run))
+                yield result
             stride = max(1, stride // 2) if took > 2 * LOOK_SECONDS else stride
             stride = min(LOOK_STEPS, 2 * stride) if took < LOOK_SECONDS / 2 else stride
             due = [c for c in alive.values() if c.lookout is not None and c.lookout.step(stack.step, plan.steps)]
