@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from backend.contracts.results import Measurement, RunResult
 from backend.contracts.runs import Part, RunConfig, Setting
 from backend.contracts.spec import JobSpec
-from backend.errors import DataMissing, StoreUnavailable
+from backend.errors import Conflict, DataMissing, StoreUnavailable
 from backend.queue.serving import GiveBack
 from backend.settings import Settings
 from backend.store import jobs, recovery, runs, schema
@@ -37,9 +39,16 @@ def plan(configs: Sequence[RunConfig], *, parallel: int = 2, device: str = "cpu"
 
 
 def measure_fleet(
-    configs: Sequence[RunConfig], *, on_progress: Callable[[str, float], None], room: Any, **_: Any
+    configs: Sequence[RunConfig],
+    *,
+    on_progress: Callable[[str, float], None],
+    room: Any,
+    device: str = "cpu",
+    checkpoint_seconds: float = 5.0,
+    **_: Any,
 ) -> Iterator[RunResult]:
     """What happens is written in the configuration."""
+    (Path(str(configs[0].setting.training["marks"])) / "asked").write_text(f"{device} {checkpoint_seconds}")
     if needed := configs[0].setting.training.get("needed"):
         granted = room(needed, needed * len(configs))
         (Path(str(configs[0].setting.training["marks"])) / "granted").open("a").write(f"{granted}\n")
@@ -518,6 +527,45 @@ class TestSupervisor:
         thread.join(timeout=60)
         wait_for(lambda: not alive(pid))
         assert (row(database, job_id).status, row(database, job_id).attempt) == ("running", attempt)
+
+    def test_device_and_settings_reach_the_training(self, database: Database, marks: Path, tmp_path: Path) -> None:
+        job_id = submit(database, marks)
+        attempt = claim(database, job_id)
+        wanted: dict[str, Any] = {"device": "cuda:0", "checkpoint_seconds": 0.5}
+        kept = tmp_path / "checkpoints" / f"{self.first(database, job_id)}.npz"
+        kept.parent.mkdir()
+        kept.touch()
+        ended = execute.run_attempt(
+            database, job_id, attempt, module=__name__, cache_dir=tmp_path, parallel=1, **wanted
+        )
+        assert ended == "succeeded"
+        assert (marks / "asked").read_text() == "cuda:0 0.5"
+        assert not kept.exists()
+
+    def first(self, database: Database, job_id: str) -> str:
+        with database.read() as session:
+            return runs.pending(session, job_id)[0].key()
+
+    def test_a_gpu_trains_with_one_process_unless_told_otherwise(self, settings: Settings) -> None:
+        assert Nursery(settings, device="cuda:0")._setup.parallel == 1
+        assert Nursery(settings, device="cuda:0", parallel=3)._setup.parallel == 3
+        assert Nursery(settings)._setup.parallel == execute.cores()
+
+    def test_a_gpu_that_is_not_there_is_a_sentence(self, settings: Settings) -> None:
+        nursery = Nursery(settings, module=__name__, catalogue_module=None, device="cuda:99")
+        nursery.start()
+        with pytest.raises(Conflict, match=r"cuda:99 asked for, this machine has \d+ GPUs?") as caught:
+            nursery.catalogue(timeout=60)
+        assert "--device cpu" in caught.value.fix
+        nursery.stop()
+
+    def test_a_device_that_nobody_knows_is_a_sentence(self, tmp_path: Path) -> None:
+        arguments = [sys.executable, "-m", "worker.main", "--device", "tpu"]
+        environment = {**os.environ, "EQUIPOISE_DATA_DIR": str(tmp_path)}
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert "Expected cpu or cuda:N, got 'tpu'" in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_the_warm_process_is_replaced_when_it_dies(
         self, database: Database, settings: Settings, nursery: Nursery, marks: Path
