@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +117,25 @@ def test_the_estimate_is_not_below_what_is_allocated():
         stack_.close()
         demand = StackedEngine().demand(one)
         assert total <= demand.shared + demand.per_run <= 3 * total
+
+
+def test_nothing_of_a_stack_is_left_when_its_results_are_there(monkeypatch):
+    left = []
+    made = Stack.__init__
+
+    def watched(self, *arguments, **options):
+        made(self, *arguments, **options)
+        left.extend(weakref.ref(tensor) for tensor in (self.weights, self._sums, self._room.rows, self._rows.features))
+
+    monkeypatch.setattr(Stack, "__init__", watched)
+    gc.collect()
+    gc.disable()
+    try:
+        for result in StackedEngine().train(mixed(4)):
+            assert left
+            assert all(reference() is None for reference in left), result.key
+    finally:
+        gc.enable()
 
 
 def test_the_memory_of_this_machine_is_known(tmp_path):

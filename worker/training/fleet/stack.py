@@ -104,8 +104,9 @@ class Stack:
         self._batches = Batches(works, plan, device, on_device=draw_on_device and not plan.secure)
 
     def close(self) -> None:
-        """Stops drawing ahead."""
+        """Stops drawing ahead and lets go of all memory at once: the step refers to the stack that refers to it."""
         self._batches.close()
+        vars(self).clear()
 
     def _make_room(self, width: int) -> None:
         self._room = steps.Room(self.plan, len(self._courses), width, self._device)
