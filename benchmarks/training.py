@@ -1,7 +1,8 @@
 """Microseconds per training step of one private run: ours beside Opacus, plain PyTorch SGD and JAX.
 
     python -m benchmarks.training --json -          one pinned core, CPU time, interleaved rounds, medians
-    python -m benchmarks.training --sections all    also all cores, scaling with batch, width, depth and runs, memory
+    python -m benchmarks.training --sections all    also all cores, scaling with batch, width, depth and runs, memory,
+                                                    and whole studies from the click to the last point
 
 All contenders train the same network on the same Adult-shaped rows (6 numeric columns and 8 one-hot ones, 104 inputs),
 with Poisson batches. Ratios are what counts: they are taken within one round and the median over rounds is printed, so
@@ -25,13 +26,16 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 import torch
+from numba import njit
 
 from backend.contracts.training import Training
+from benchmarks.study import studies
 from worker.privacy.accounting import Budget, Schedule
 from worker.registry import registry
 from worker.training.engine import Examples, Work
+from worker.training.fleet import _vector as v
 from worker.training.fleet.cpu import FleetEngine, _Run
-from worker.training.streams import Streams
+from worker.training.streams import Streams, _fill_normals
 
 #: Takes steps from the first number on, before the second.
 Steps = Callable[[int, int], None]
@@ -64,7 +68,7 @@ def work(
     budget = Budget(1.0, 1e-5, "rdp", 1.0, 1.0, batch / 20 if method in ("adaptive_dp_sgd", "soft_ada_clip") else None)
     return Work(
         key=f"{seed}",
-        streams=Streams.of(seed, f"benchmark {seed}"),
+        streams=Streams.of(seed, f"benchmark {seed}", secure=training.get("noise_source") == "system"),
         task="binary",
         inputs=INPUTS,
         outputs=2,
@@ -227,15 +231,54 @@ def interleaved(contenders: dict[str, Steps], rounds: int, budget: float = 0.08)
     return times
 
 
-def arithmetic_limit(seconds: float = 0.6) -> float:
-    """GFLOP/s of one core: the best of several square float32 products, as torch's library runs them."""
-    a, b = torch.rand(768, 768), torch.rand(768, 768)
-    best, until = 0.0, time.process_time() + seconds
+@njit(nogil=True, fastmath={"contract"})
+def _multiply_adds(rounds: Any) -> Any:
+    """Twelve chains of 16-lane multiply-adds that never leave the registers: 384 operations a round."""
+    z, o = v.splat(np.float32(0.5)), v.splat(np.float32(1.0001))
+    a, b, c, d, e, f, g, h, i, j, k, m = z, z, z, z, z, z, z, z, z, z, z, z
+    for _ in range(rounds):
+        a, b, c, d = v.fma(a, o, z), v.fma(b, o, z), v.fma(c, o, z), v.fma(d, o, z)
+        e, f, g, h = v.fma(e, o, z), v.fma(f, o, z), v.fma(g, o, z), v.fma(h, o, z)
+        i, j, k, m = v.fma(i, o, z), v.fma(j, o, z), v.fma(k, o, z), v.fma(m, o, z)
+    first = v.add(v.add(v.add(a, b), v.add(c, d)), v.add(v.add(e, f), v.add(g, h)))
+    return v.total(v.add(first, v.add(v.add(i, j), v.add(k, m))))
+
+
+@njit(nogil=True)
+def _normals_in_cache(out: Any, rounds: Any) -> None:
+    for step in range(rounds):
+        _fill_normals(out, np.uint32(1), np.uint32(2), np.uint32(4), np.uint32(step))
+
+
+def _median(call: Callable[[], Any], seconds: float = 0.4) -> float:
+    call()
+    taken, until = [], time.process_time() + seconds
     while time.process_time() < until:
         started = time.process_time()
-        a @ b
-        best = max(best, 2 * 768**3 / (time.process_time() - started) / 1e9)
-    return best
+        call()
+        taken.append(time.process_time() - started)
+    return statistics.median(taken)
+
+
+def arithmetic_limit(hidden: list[int], batch: int) -> dict[str, float]:
+    """What one core's arithmetic allows for a dense private step, measured and not looked up.
+
+    Multiply-adds at the rate of a loop that stays in the registers, and the step's normals at the rate of the generator
+    into a buffer that stays in the first-level cache: no step of any program with this arithmetic is faster. Beside it
+    the rate of torch's own matrix products.
+    """
+    a, b = torch.rand(768, 768), torch.rand(768, 768)
+    small = np.empty(4096, np.float32)
+    fma = 384 * 100_000 / _median(lambda: _multiply_adds(100_000)) / 1e9
+    normals = 4096 * 100 / _median(lambda: _normals_in_cache(small, 100)) / 1e9
+    widths = [INPUTS, *hidden, 2]
+    count = sum(m * n + n for m, n in zip(widths, widths[1:], strict=False))
+    return {
+        "fma_gflops": round(fma, 1),
+        "torch_gflops": round(2 * 768**3 / _median(lambda: a @ b) / 1e9, 1),
+        "normals_per_ns": round(normals, 2),
+        "microseconds": round(flops(hidden, batch) / fma / 1e3 + count / normals / 1e3, 1),
+    }
 
 
 def flops(hidden: list[int], batch: int) -> float:
@@ -264,7 +307,6 @@ def one_core(hidden: list[int], batch: int, rounds: int) -> dict[str, Any]:
             if not name.startswith("ours")
         }
 
-    limit = arithmetic_limit()
     dense = statistics.median(times["ours_dense"])
     return {
         "shape": [INPUTS, *hidden, 2],
@@ -273,36 +315,75 @@ def one_core(hidden: list[int], batch: int, rounds: int) -> dict[str, Any]:
         "ratio_over": ratios("ours_one_hot"),
         "ratio_over_dense": ratios("ours_dense"),
         "dense_gflops": round(flops(hidden, batch) / dense / 1e3, 1),
-        "core_gflops": round(limit, 1),
+        "dense_limit": arithmetic_limit(hidden, batch),
     }
 
 
 def all_cores(rounds: int) -> dict[str, Any]:
-    """Steps per second of the engine on one thread and on every core, wall time."""
+    """Steps per second of the engine on one thread and on every core, wall time, over runs of ten epochs."""
     cores = len(os.sched_getaffinity(0))
-    jobs = [work([256], 256, sparse=True, seed=seed) for seed in range(8 * cores)]
+    jobs = [work([256], 256, sparse=True, seed=seed, epochs=10) for seed in range(4 * cores)]
     steps = sum(job.schedule.steps for job in jobs)
     rates: dict[int, list[float]] = {1: [], cores: []}
-    for _ in range(max(2, rounds // 4)):
+    for _ in range(max(3, rounds // 4)):
         for threads, taken in rates.items():
             started = time.perf_counter()
             for _trained in FleetEngine(threads).train(jobs):
                 pass
             taken.append(steps / (time.perf_counter() - started))
-    one, many = (statistics.median(rates[t]) for t in (1, cores))
-    return {"cores": cores, "steps_per_second": round(many), "times_one_thread": round(many / one, 2)}
+    many = statistics.median(rates[cores])
+    times = statistics.median(m / o for o, m in zip(rates[1], rates[cores], strict=True))
+    return {"cores": cores, "steps_per_second": round(many), "times_one_thread": round(times, 2)}
+
+
+def fleets(rounds: int) -> list[dict[str, Any]]:
+    """Microseconds per step of a run in fleets of R runs of one epoch, on one thread, set-up of each run included."""
+    answer = []
+    for runs in (1, 8, 64):
+        jobs = [work([256], 256, sparse=True, seed=seed) for seed in range(runs)]
+        taken = []
+        for _ in range(max(2, min(rounds, 128 // runs))):
+            started = time.process_time()
+            for _trained in FleetEngine().train(jobs):
+                pass
+            taken.append((time.process_time() - started) / sum(job.schedule.steps for job in jobs) * 1e6)
+        answer.append({"runs": runs, "microseconds": round(statistics.median(taken), 1)})
+    return answer
+
+
+def memory() -> dict[str, Any]:
+    """What a run takes while it trains, as the engine says beforehand and as the process grows with 64 runs at once."""
+    jobs = [work([256], 256, sparse=True, seed=seed) for seed in range(64)]
+    demand = FleetEngine().demand(jobs[0])
+    _Run(jobs[0]).advance(0, 4)
+    before = _resident()
+    held = [_Run(job) for job in jobs]
+    for run in held:
+        run.advance(0, 4)
+    return {
+        "stated_mib_per_run": round(demand.per_run / 2**20, 2),
+        "measured_mib_per_run": round((_resident() - before) / len(held) / 2**20, 2),
+    }
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def scaling(rounds: int) -> list[dict[str, Any]]:
     """Ours over batch, width, depth and method."""
     shapes: list[tuple[list[int], int, str]] = [([256], b, "dp_sgd") for b in (64, 1024)]
     shapes += [([w], 256, "dp_sgd") for w in (64, 1024)] + [([256] * d, 256, "dp_sgd") for d in (2, 3)]
-    shapes += [([256], 256, m) for m in ("sgd", "adaptive_dp_sgd", "soft_ada_clip")]
+    shapes += [([256], 256, m) for m in ("sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip")]
     answer = []
     for hidden, batch, method in shapes:
-        step = ours(hidden, batch, sparse=True, method=method)
-        taken = interleaved({"ours": step}, rounds)["ours"]
-        answer.append({"hidden": hidden, "batch": batch, "method": method, "microseconds": statistics.median(taken)})
+        taken = interleaved({"ours": ours(hidden, batch, sparse=True, method=method)}, rounds)["ours"]
+        middle = round(statistics.median(taken), 1)
+        answer.append({"hidden": hidden, "batch": batch, "method": method, "microseconds": middle})
+    for training in ({"optimizer": "adam"}, {"momentum": 0.9}, {"noise_source": "system"}):
+        taken = interleaved({"ours": ours([256], 256, sparse=True, **training)}, rounds)["ours"]
+        answer.append({"hidden": [256], "batch": 256, **training, "microseconds": round(statistics.median(taken), 1)})
     return answer
 
 
@@ -323,9 +404,12 @@ def main() -> None:
     answer = one_core(hidden, arguments.batch, arguments.rounds)
     if arguments.sections == "all":
         answer["two_hidden_layers"] = one_core([256, 128], 256, arguments.rounds)
+        answer["fleets"] = fleets(arguments.rounds)
         answer["scaling"] = scaling(arguments.rounds)
+        answer["memory"] = memory()
         os.sched_setaffinity(0, everything)
         answer["all_cores"] = all_cores(arguments.rounds)
+        answer["studies"] = studies(10)
     text = json.dumps(answer, indent=2)
     if arguments.json and arguments.json != "-":
         with open(arguments.json, "w") as file:
@@ -337,7 +421,9 @@ def main() -> None:
         for name, taken in answer["microseconds"].items():
             over = answer["ratio_over"].get(name)
             print(f"  {name:14} {taken:10,.0f}" + (f"   {over:6.1f} times ours" if over else ""))
-        print(f"  dense products at {answer['dense_gflops']} of {answer['core_gflops']} GFLOP/s")
+        limit = answer["dense_limit"]
+        print(f"  dense: {answer['dense_gflops']} of {limit['fma_gflops']} GFLOP/s")
+        print(f"  dense: the core's arithmetic allows {limit['microseconds']} microseconds")
 
 
 if __name__ == "__main__":
