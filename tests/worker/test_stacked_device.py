@@ -9,10 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from tests.worker.stacks import CPU
+from tests.worker.stacks import CPU, HEADS, OPTIMIZERS, mixed
 from worker.training import streams
 from worker.training.fleet import philox, stack_device
+from worker.training.fleet.stack import Stack, method_key
+from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.streams import Purpose
 
 KNOWN = [
@@ -79,6 +83,60 @@ def test_a_compiled_update_that_fails_or_differs_is_left_aside(monkeypatch, capl
 
     with pytest.raises(torch.OutOfMemoryError):
         fused(scarce)
+
+
+class Listener(TorchDispatchMode):
+    """Every operation, and the devices of what goes in and comes out."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations, self.devices = set(), set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        answer = function(*args, **(kwargs or {}))
+        self.operations.add(str(function))
+        tensors = [one for one in tree_leaves((args, kwargs, answer)) if isinstance(one, torch.Tensor)]
+        self.devices |= {tensor.device.type for tensor in tensors}
+        return answer
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_step_stays_on_its_device_and_waits_for_nothing(optimizer, activation, head):
+    """What a graph cannot hold: tensors of another device, numbers that Python reads, sizes that depend on values.
+
+    The meta device computes shapes only, and refuses to give a number out.
+    """
+    works = mixed(8, head=head, activation=activation, hidden=(16, 8), **OPTIMIZERS[optimizer])
+    courses = sorted((Course.begin(one, Plan.of(one)) for one in works), key=lambda course: method_key(course.work))
+    stack = Stack(courses, torch.device("meta"), draw_on_device=True)
+    stack._feed()
+    with Listener() as heard:
+        stack._take_step()
+    stack.close()
+    assert heard.devices == {"meta"}
+    reading = {"_local_scalar_dense", "nonzero", "masked_select", "unique", "lift_fresh", "index.Tensor"}
+    assert not [name for name in heard.operations if any(one in name for one in reading)]
+
+
+def test_what_a_step_reads_and_writes_stays_where_it_is():
+    """As a graph needs it: replayed steps look for everything at the addresses of the captured one."""
+    works = mixed(8, optimizer="adam", rows=400)
+    courses = sorted((Course.begin(one, Plan.of(one)) for one in works), key=lambda course: method_key(course.work))
+    stack = Stack(courses, CPU, draw_on_device=True)
+
+    def addresses():
+        holders = (stack, stack._room, stack._rows, *stack._groups)
+        found = tree_leaves([list(vars(one).values()) for one in holders] + [tuple(stack._rates)])
+        return [one.data_ptr() for one in found if isinstance(one, torch.Tensor)]
+
+    stack.advance(1)
+    before = addresses()
+    stack.advance(works[0].schedule.steps)
+    assert addresses() == before
+    assert len(before) > 40
+    stack.close()
 
 
 @pytest.fixture

@@ -281,7 +281,7 @@ def _shared(validation: Sequence[Examples], inputs: int, device: torch.device) -
 def _sums(losses: Any, real: Any, norms: Any, factors: Any, limits: Any) -> list[torch.Tensor]:
     """What a batch adds to an epoch's totals, as `recorder` numbers them."""
     exact = torch.float64
-    sums = [torch.zeros(0)] * 4
+    sums: list[torch.Tensor] = [losses] * 4
     sums[LOSS] = losses.masked_fill(~real, 0).sum(dim=1, dtype=exact)
     sums[RECORDS] = real.sum(dim=1, dtype=exact)
     sums[CLIPPED] = (real & (norms > limits.to(norms.dtype))).sum(dim=1, dtype=exact)

@@ -172,7 +172,7 @@ class Batches:
 
 def _send(array: np.ndarray[Any, Any], device: torch.device) -> torch.Tensor:
     tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class Noise:
