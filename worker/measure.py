@@ -39,6 +39,8 @@ log = get_logger(__name__)
 LARGEST_FLEET = 8
 #: Trained runs wait at most about this long for others to be evaluated with.
 EVALUATE_SECONDS = 0.5
+#: So many are evaluated together at most: more gain nothing, and would keep the first result waiting.
+EVALUATE_RUNS = 8
 #: What evaluating a run takes for each of its rows, besides what grows with the outputs.
 EVALUATION_ROW_BYTES = 200
 
@@ -193,13 +195,13 @@ def _fit(
     """The runs that memory holds, results of those that it does not, and how many it holds at a time."""
     needs = [_needs(engine, prepared, device) for prepared in fleet]
     granted: dict[str, int] = {}
-    held = len(fleet)
+    held = min(len(fleet), EVALUATE_RUNS)
     for place in needs[0]:
         all_of_it = [need[place] for need in needs]
         least = max(one.shared + one.per_run for one in all_of_it)
-        most = max(one.shared for one in all_of_it) + sum(one.per_run for one in all_of_it)
-        granted[place] = room(least, max(least, most)) if place == "cpu" else memory.available(place)
         largest = Demand(max(one.shared for one in all_of_it), max(one.per_run for one in all_of_it))
+        most = largest.shared + min(len(fleet), EVALUATE_RUNS) * largest.per_run
+        granted[place] = room(least, most) if place == "cpu" else memory.available(place)
         held = min(held, max(1, largest.runs_in(granted[place])))
     fitting, too_large = [], []
     for prepared, need in zip(fleet, needs, strict=True):

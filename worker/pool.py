@@ -193,6 +193,10 @@ class Pool:
         worker.busy, worker.left = False, {}
         if self._account is not None:
             self._account.release(id(worker))
+        if answer.failure is not None:
+            # What an error leaves behind, such as memory still held or a GPU's broken context, goes with the process.
+            worker.process.kill()
+            self._remove(worker)
         if len(left) == 1:
             yield _failed(left[0], answer.failure or "It ended without a result. The worker's log has the details.")
         else:

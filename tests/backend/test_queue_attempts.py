@@ -255,6 +255,8 @@ class TestAttempt:
         assert attempt_at(database, job_id) == "succeeded"
         assert statuses(database, job_id) == ["succeeded", "failed", "succeeded", "succeeded", "failed", "succeeded"]
         assert [begun(marks, seed) for seed in (0, 2, 3, 5)] == [1] * 4
+        # Whatever the error left behind is gone with its process.
+        assert len(set((marks / "1").read_text().split())) == begun(marks, 1) > 1
 
     def test_what_was_kept_of_a_run_is_let_go_once_its_result_is_written(self, database: Database, marks: Path) -> None:
         job_id = submit(database, marks, broken=[1])
