@@ -12,7 +12,8 @@ from worker.plugins import NoParams
 from worker.privacy.accounting import Schedule
 from worker.registry import registry
 from worker.training.engine import Examples, Work
-from worker.training.fleet.cpu import FleetEngine
+from worker.training.engines import ENGINES
+from worker.training.secure import HAS_NUMBA
 from worker.training.streams import Streams
 
 
@@ -41,11 +42,12 @@ def warm() -> None:
         train=examples,
         validation=examples,
     )
-    for _ in FleetEngine().train([work]):
+    for _ in ENGINES[0].train([work]):
         pass
 
 
 if __name__ == "__main__":
     started = time.perf_counter()
     warm()
-    sys.stderr.write(f"Kernels are compiled ({time.perf_counter() - started:.1f} s).\n")
+    done = "Kernels are compiled" if HAS_NUMBA else "Without Numba there is nothing to compile"
+    sys.stderr.write(f"{done} ({time.perf_counter() - started:.1f} s).\n")

@@ -52,7 +52,10 @@ class Network(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What one step works in. The first dimension of `norms`, `losses` and the squares is the capacity."""
+    """What one step works in. The length of `norms`, `ones`, `losses` and the squares is the capacity.
+
+    `noise` is used only when everything in `work` has been, and may be the same memory.
+    """
 
     work: Any
     x: Any
@@ -61,7 +64,7 @@ class Buffers(NamedTuple):
     noise: Any
     batch: Any
     norms: Any
-    factors: Any
+    ones: Any
     losses: Any
     logits: Any
     errors: Any

@@ -52,6 +52,21 @@ def dense(a: Any, ia: Any, a_row: Any, a_term: Any, b: Any, ib: Any, b_term: Any
 
 
 @inlined
+def _dense_rectified(a: Any, ia: Any, a_row: Any, b: Any, ib: Any, b_term: Any, ii: Any, out: Any, io: Any,
+                     out_row: Any, rows: Any, columns: Any, terms: Any) -> None:  # fmt: skip
+    """out = max(0, a b + bias), the bias being at b[ii]: a layer with its activation, written once."""
+    wide = columns - columns % 64
+    for p in range(0, wide, 64):
+        for m in range(0, rows, v.ROWS):
+            v.gemm_wide_rectified(a, ia + m * a_row, a_row, 1, b, ib + p, b_term, b, ii + p, 0,
+                                  out, io + m * out_row + p, out_row, terms)  # fmt: skip
+    for p in range(wide, columns, 16):
+        for m in range(0, rows, v.ROWS):
+            v.gemm_narrow_rectified(a, ia + m * a_row, a_row, 1, b, ib + p, b_term, b, ii + p, 0,
+                                    out, io + m * out_row + p, out_row, terms)  # fmt: skip
+
+
+@inlined
 def _activate(z: Any, activation: Any) -> Any:
     if activation == RELU:
         return v.positive(z)
@@ -87,6 +102,9 @@ def _first_layer(n: Any, padded: Any, rows: Any, x: Any, x_stride: Any, codes: A
     w, h, z, bias = meta[0, WEIGHTS], meta[0, H], meta[0, Z], meta[0, BIAS]
     few = columns <= FEW_COLUMNS
     target = z if activation == GELU else h
+    if not few and hot == 0 and not last and activation == RELU:
+        _dense_rectified(x, 0, x_stride, weights, w, stride, bias, work, h, stride, padded, stride, columns)
+        return
     if not few:
         dense(x, 0, x_stride, 1, weights, w, stride, weights, bias, 0, work, target, stride, padded, stride, columns)
     wide = stride - stride % 64
@@ -138,6 +156,10 @@ def _first_layer(n: Any, padded: Any, rows: Any, x: Any, x_stride: Any, codes: A
 def _hidden_layer(layer: Any, padded: Any, meta: Any, weights: Any, work: Any, activation: Any, last: Any) -> None:
     stride, before = meta[layer, STRIDE], meta[layer - 1, STRIDE]
     h, z = meta[layer, H], meta[layer, Z]
+    if activation == RELU and not last:
+        _dense_rectified(work, meta[layer - 1, H], before, weights, meta[layer, WEIGHTS], stride, meta[layer, BIAS],
+                         work, h, stride, padded, stride, meta[layer, INPUTS])  # fmt: skip
+        return
     target = z if activation == GELU and not last else h
     dense(work, meta[layer - 1, H], before, 1, weights, meta[layer, WEIGHTS], stride, weights, meta[layer, BIAS], 0,
            work, target, stride, padded, stride, meta[layer, INPUTS])  # fmt: skip

@@ -81,7 +81,7 @@ def apply(step: Any, n: Any, factors: Any, limit: Any, noise_std: Any, drawn: An
           b: Any, rules: Any, totals: Any) -> None:  # fmt: skip
     """The second half: the sum of the scaled gradients, noise and the optimizer."""
     _tally(n, factors, b.norms, limit, totals)
-    weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, factors)
+    weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors, rules.activation)
     update(step, network, b.noise, noise_std, drawn, rate, rules)
 
 
@@ -104,7 +104,7 @@ def advance(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, r
         if n < 0:
             needed[0] = -n
             return step
-        factors, limit = b.factors[:n], np.inf
+        factors, limit = b.ones[:n], np.inf
         if private:
             b.registers[:n] = b.norms[:n]
             execute(code, 0, program.split, n, capacity, b.registers, scalars)
@@ -112,7 +112,7 @@ def advance(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, r
             at = program.factors * capacity
             factors = b.registers[at : at + n]
         _tally(n, factors, b.norms, f32(limit), totals)
-        weighted_sum(b.batch, n, n + (-n) % v.ROWS, rows, network, b, factors)
+        weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors, rules.activation)
         noise_std = multiplier * limit if private else 0.0
         update(step, network, b.noise, f32(noise_std), False, f32(rates[step]), rules)
         if program.share >= 0:

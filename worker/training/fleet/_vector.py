@@ -222,8 +222,8 @@ def total(_context: Any, a: Any) -> Any:
     return types.float32(vector), generate
 
 
-def _gemm(rows: int, vectors: int) -> Any:
-    """`rows` x (16 `vectors`) outputs kept in registers over the whole sum."""
+def _gemm(rows: int, vectors: int, *, rectify: bool = False) -> Any:
+    """`rows` x (16 `vectors`) outputs kept in registers over the whole sum; negative ones become 0 if `rectify`."""
 
     @intrinsic
     def gemm(
@@ -263,7 +263,9 @@ def _gemm(rows: int, vectors: int) -> Any:
                 at = builder.add(io, builder.mul(out_row, ir.Constant(index, m)))
                 for v in range(vectors):
                     where = builder.add(at, ir.Constant(index, v * LANES))
-                    _write(builder, builder.load(sums[m][v]), _address(context, builder, kinds[10], out, where))
+                    value = builder.load(sums[m][v])
+                    value = _build_positive(builder, value) if rectify else value
+                    _write(builder, value, _address(context, builder, kinds[10], out, where))
             return context.get_dummy_value()
 
         n = types.intp
@@ -275,3 +277,5 @@ def _gemm(rows: int, vectors: int) -> Any:
 #: 6 x 64 outputs in 24 registers, and 6 x 16 for the columns that are left.
 gemm_wide = _gemm(ROWS, 4)
 gemm_narrow = _gemm(ROWS, 1)
+gemm_wide_rectified = _gemm(ROWS, 4, rectify=True)
+gemm_narrow_rectified = _gemm(ROWS, 1, rectify=True)

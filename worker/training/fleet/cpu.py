@@ -51,7 +51,7 @@ class FleetEngine:
         """One run per thread: weights, sums, moments and noise, and the activations of one batch."""
         found = architecture_of(work)
         assert isinstance(found, Architecture)
-        layout = Layout.of(found.widths, _capacity(work.expected_batch))
+        layout = Layout.of(found.widths, _capacity(work.expected_batch), found.activation)
         train = work.train
         per_run = layout.bytes_per_run()
         per_run += layout.bytes_per_thread(train.numeric.shape[1], train.active.shape[1]) + 32 * len(train)
@@ -80,18 +80,20 @@ def _train(work: Work, watch: Watch) -> Trained:
     return trained
 
 
-def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int) -> Buffers:
+def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int, *, share: bool = False) -> Buffers:
     """What one run's steps work in: activations, errors, noise, and a recorded method's registers."""
     capacity, outputs = layout.capacity, layout.widths[-1]
+    x_size = capacity * (-(-(columns + 5) // 16) * 16)
+    work, noise = aligned(layout.work), layout.logical + max(layout.widths)
     return Buffers(
-        work=aligned(layout.work),
-        x=aligned(capacity * (-(-columns // 6) * 6))[: capacity * (-(-columns // 6) * 6)],
+        work=work,
+        x=aligned(x_size)[:x_size],
         turned=aligned(layout.turned),
         zeros=aligned(8 * int(layout.meta[:, k.STRIDE].max())),
-        noise=aligned(layout.logical + max(layout.widths)),
+        noise=work[:noise] if share and noise <= layout.work else aligned(noise),
         batch=np.zeros(max(rows, capacity), np.int64),
         norms=np.zeros(capacity, f32),
-        factors=np.ones(capacity, f32),
+        ones=np.ones(capacity, f32),
         losses=np.zeros(capacity, f32),
         logits=np.zeros(capacity * outputs, f32),
         errors=np.zeros(capacity * outputs, f32),
@@ -165,10 +167,12 @@ class _Run:
 
     def _room(self, capacity: int) -> None:
         """Buffers for batches of up to `capacity` records. The layout of the weights does not depend on it."""
-        self.layout = Layout.of(self.architecture.widths, capacity)
+        self.layout = Layout.of(self.architecture.widths, capacity, self.architecture.activation)
         rows = self.rows
         vectors = self.recorded.vectors if self.recorded is not None else 1
-        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors)
+        # Noise that is drawn before the step's second half begins needs memory of its own.
+        share = not self.work.streams.secure
+        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors, share=share)
         if hasattr(self, "network"):
             self.network = self.network._replace(meta=self.layout.meta)
 
@@ -216,7 +220,7 @@ class _Run:
             self.step(step)
             return
         b = self.buffers
-        factors, limit, deviation = b.factors[:n], math.inf, 0.0
+        factors, limit, deviation = b.ones[:n], math.inf, 0.0
         if budget is not None:
             norms = b.norms[:n]
             limit = float(method.sensitivity(state, params))
@@ -259,7 +263,7 @@ class _Run:
 
     def logits(self, examples: Examples) -> Floats:
         """`[rows, outputs]` float32."""
-        layout = Layout.of(self.architecture.widths, PREDICT_ROWS)
+        layout = Layout.of(self.architecture.widths, PREDICT_ROWS, self.architecture.activation)
         numeric = np.ascontiguousarray(examples.numeric, f32)
         rows = self.rows._replace(
             numeric=numeric.reshape(-1), active=np.ascontiguousarray(examples.active, np.int32).reshape(-1)

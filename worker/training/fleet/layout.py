@@ -43,21 +43,21 @@ class Layout:
     logical: int
 
     @classmethod
-    def of(cls, widths: Sequence[int], capacity: int) -> Layout:
-        """`widths` are inputs, hidden units and outputs; `capacity` the largest batch."""
+    def of(cls, widths: Sequence[int], capacity: int, activation: str = "gelu") -> Layout:
+        """`widths` are inputs, hidden units and outputs; `capacity` the largest batch. GELU takes the most memory."""
         capacity = -(-capacity // BLOCK) * BLOCK
         layers = len(widths) - 1
+        narrow = layers > 1 and widths[-1] <= NARROW_OUTPUTS
         meta = np.zeros((layers, 11), np.int64)
         weights = work = turned = logical = 0
         for layer in range(layers):
             inputs, outputs = widths[layer], widths[layer + 1]
             last = layer == layers - 1
-            narrow = last and layer > 0 and outputs <= NARROW_OUTPUTS
             row = meta[layer]
-            row[k.INPUTS], row[k.OUTPUTS], row[k.NARROW], row[k.LOGICAL] = inputs, outputs, narrow, logical
+            row[k.INPUTS], row[k.OUTPUTS], row[k.NARROW], row[k.LOGICAL] = inputs, outputs, last and narrow, logical
             row[k.PADDED] = -(-inputs // 6) * 6
             row[k.WEIGHTS] = weights
-            if narrow:
+            if row[k.NARROW]:
                 row[k.STRIDE] = meta[layer - 1, k.STRIDE]
                 row[k.BIAS] = weights + outputs * row[k.STRIDE]
                 weights = row[k.BIAS] + 16
@@ -66,9 +66,11 @@ class Layout:
                 row[k.BIAS] = weights + row[k.PADDED] * row[k.STRIDE]
                 weights = row[k.BIAS] + row[k.STRIDE]
                 size = capacity * int(row[k.STRIDE])
-                row[k.H], row[k.D] = work, work + size
-                row[k.Z] = row[k.H] if last else work + 2 * size
-                work += size * (2 if last else 3)
+                row[k.H], work = work, work + size
+                # With a narrow last layer above it, the only hidden layer's errors take the place of its activations.
+                in_place = narrow and layers == 2
+                row[k.D], work = (row[k.H], work) if in_place else (work, work + size)
+                row[k.Z], work = (row[k.H], work) if last or activation != "gelu" else (work, work + size)
                 if layer > 0:
                     turned = max(turned, outputs * int(meta[layer - 1, k.STRIDE]))
             logical += inputs * outputs + outputs
