@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from backend.contracts.expansion import expand
 from backend.contracts.runs import RunConfig
@@ -235,6 +236,28 @@ def test_a_run_that_memory_does_not_hold_is_a_sentence(monkeypatch):
     assert (large.status, small.status) == ("failed", "succeeded")
     assert "takes about 8.1 GB of memory, and 4.0 GB are free on this machine" in large.message
     assert "smaller" in large.message
+
+
+def test_on_a_gpu_its_memory_counts_for_training_and_the_hosts_for_the_rest(monkeypatch):
+    monkeypatch.setattr(measure, "engines", lambda device: ENGINES)
+    monkeypatch.setattr(FleetEngine, "demand", lambda self, work: Demand(10, 20 if work.budget is None else 90))
+    monkeypatch.setattr(measure.memory, "available", lambda device: {"cuda:0": 99}[device])
+    asked = []
+    many = configs(methods=["sgd", "dp_sgd"])
+    fleet = list(measure_fleet(many, device="cuda:0", room=lambda least, most: asked.append((least, most)) or most))
+    found = {result.key: result for result in fleet}
+    small, large = (found[config.key()] for config in many)
+    assert (small.status, large.status) == ("succeeded", "failed")
+    assert "free on cuda:0" in large.message
+    ((least, most),) = asked
+    assert least > measure.memory.DEVICE_PROCESS_BYTES
+    assert 0 < most - least < 1_000_000, "one more run to evaluate, and nothing of its training"
+
+
+def test_planning_for_a_gpu_leaves_it_alone():
+    # Initialised here, CUDA could not be used in the processes that are forked to train.
+    plan(configs(), device="cuda:0")
+    assert not torch.cuda.is_initialized()
 
 
 def test_an_impossible_run_does_not_take_its_fleet_along():
