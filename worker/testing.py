@@ -70,7 +70,7 @@ def toy_work(
     rows = len(split.train)
     return Work(
         key=run_hash[:20],
-        streams=Streams.of(seed, run_hash),
+        streams=Streams.of(seed, run_hash, secure=trained.noise_source == "system"),
         task=table.task,
         inputs=encoded.inputs,
         outputs=table.outputs,

@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 
-from backend.contracts.training import Training
-from worker.plugins import NoParams
-from worker.privacy.accounting import Schedule
+from worker.execute import cores
+from worker.metrics._predictions import Groups
+from worker.metrics._ranking import rank
 from worker.registry import registry
-from worker.training.engine import Examples, Work
+from worker.testing import toy_table, toy_work
 from worker.training.engines import ENGINES
 from worker.training.secure import HAS_NUMBA
-from worker.training.streams import Streams
+
+
+def _train(**training: Any) -> None:
+    method = registry().find("method", "dp_sgd").plugin
+    for _ in ENGINES[0].train([toy_work(method, epochs=1, **training)]):
+        pass
+
+
+def many_steps() -> None:
+    """Whole trainings of recorded methods, and predictions."""
+    _train()
+
+
+def half_steps() -> None:
+    """Steps between which a method's own code is called."""
+    _train(noise_source="system")
+
+
+def ranks() -> None:
+    """What attacks and AUROC stand on."""
+    table = toy_table(20)
+    groups = Groups.of(table.attributes, [["sex"]], np.arange(20))
+    rank(np.arange(20.0)[None, :], table.target == 1, groups)
+
+
+#: The longest first: they are compiled side by side.
+PARTS: tuple[Callable[[], None], ...] = (many_steps, half_steps, ranks)
 
 
 def warm() -> None:
-    """Trains two tiny networks; the compiled code is kept on disk for this machine's processor."""
-    rng = np.random.default_rng(0)
-    rows = np.arange(64)
-    numeric = rng.normal(size=(64, 3)).astype(np.float32)
-    active = (3 + rng.integers(0, 4, (64, 1))).astype(np.int32)
-    dense = np.zeros((64, 7), np.float32)
-    examples = Examples(rows, dense, numeric, active, rng.integers(0, 2, 64))
-    model = registry().find("model", "mlp").plugin
-    work = Work(
-        key="warm",
-        streams=Streams.of(0, "warm"),
-        task="binary",
-        inputs=7,
-        outputs=2,
-        model=model,
-        model_params=model.Params(hidden=[8, 8]),
-        method=registry().find("method", "sgd").plugin,
-        method_params=NoParams(),
-        training=Training(epochs=1, batch_size=16),
-        schedule=Schedule.of(64, 16, 1),
-        budget=None,
-        train=examples,
-        validation=examples,
-    )
-    for _ in ENGINES[0].train([work]):
-        pass
+    """Calls every kernel once; the compiled code is kept on disk for this machine's processor."""
+    with ProcessPoolExecutor(min(cores(), len(PARTS))) as pool:
+        for done in [pool.submit(part) for part in PARTS]:
+            done.result()
+    _tidy()
+
+
+def _tidy() -> None:
+    """Removes kernels of code that is no longer there."""
+    if HAS_NUMBA:
+        from worker.training.fleet._compile import folder
+
+        for other in folder().parent.glob("kernels-*"):
+            if other != folder():
+                shutil.rmtree(other, ignore_errors=True)
 
 
 if __name__ == "__main__":

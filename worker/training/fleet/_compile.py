@@ -105,14 +105,15 @@ def compiled(function: Callable[..., Any]) -> Any:
     """
     settings: Any = numba.config  # made at run time, unknown to type checkers
     before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(_folder())
+    settings.CACHE_DIR = str(folder())
     try:
         return njit(nogil=True, cache=True, fastmath=FAST, boundscheck=False)(function)
     finally:
         settings.CACHE_DIR = before
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where kernels of this very code are kept."""
     here = Path(__file__).parent
     sources = [*sorted(here.glob("_*.py")), Path(str(streams.__file__))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
