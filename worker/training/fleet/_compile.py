@@ -117,5 +117,7 @@ def folder() -> Path:
     here = Path(__file__).parent
     sources = [*sorted(here.glob("_*.py")), Path(str(streams.__file__))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equipoise"
-    return (here / "__pycache__" if os.access(here, os.W_OK) else home) / f"kernels-{digest}"
+    asked, caches = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
+    home = Path(caches or Path.home() / ".cache") / "equipoise"
+    beside = here / "__pycache__" if os.access(here, os.W_OK) else home
+    return (Path(asked) if asked else beside) / f"kernels-{digest}"
