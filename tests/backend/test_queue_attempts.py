@@ -1,13 +1,8 @@
-"""An attempt at a job: runs in parallel, results one by one, and every way it can go wrong."""
+"""An attempt at a job: fleets in parallel, results one by one, and every way it can go wrong."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +10,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from backend.contracts.results import Measurement, RunResult
-from backend.contracts.runs import Part, RunConfig, Setting
-from backend.contracts.spec import JobSpec
-from backend.errors import Conflict, DataMissing, StoreUnavailable
-from backend.queue.serving import GiveBack
+from backend.contracts.results import RunResult
+from backend.errors import StoreUnavailable
 from backend.settings import Settings
 from backend.store import jobs, recovery, runs, schema
 from backend.store.database import Database
-from backend.store.tables import JobRow
-from tests.e2e._server import alive, children, wait_for
+from tests.backend.attempts import attempt_at, begun, claim, plan, pool, row, statuses, submit
+from tests.e2e._server import alive, wait_for
 from worker import execute
 from worker.execute import Attempt
 from worker.pool import Pool, RunProgress
-from worker.supervisor import Nursery, Supervisor
-
-# --- what stands in for training: the worker is given this module ----------------------------------------------------
-
-
-def plan(configs: Sequence[RunConfig], *, parallel: int = 2, device: str = "cpu") -> list[list[RunConfig]]:
-    size = int(str(configs[0].setting.training.get("fleet", 1))) if configs else 1
-    return [list(configs[start : start + size]) for start in range(0, len(configs), size)]
-
-
-def measure_fleet(
-    configs: Sequence[RunConfig],
-    *,
-    on_progress: Callable[[str, float], None],
-    room: Any,
-    device: str = "cpu",
-    checkpoint_seconds: float = 5.0,
-    **_: Any,
-) -> Iterator[RunResult]:
-    """What happens is written in the configuration."""
-    (Path(str(configs[0].setting.training["marks"])) / "asked").write_text(f"{device} {checkpoint_seconds}")
-    if needed := configs[0].setting.training.get("needed"):
-        granted = room(needed, needed * len(configs))
-        (Path(str(configs[0].setting.training["marks"])) / "granted").open("a").write(f"{granted}\n")
-        if granted < needed:
-            yield from (RunResult(key=config.key(), status="failed", message=f"{granted}") for config in configs)
-            return
-    for config in configs:
-        yield measure_run(config, on_progress)
-
-
-def measure_run(config: RunConfig, on_progress: Callable[[str, float], None]) -> RunResult:
-    orders = config.setting.training
-    marks = Path(str(orders["marks"]))
-    with (marks / f"{config.seed}").open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    begun = len((marks / f"{config.seed}").read_text().splitlines())
-    if config.seed in orders.get("missing", []):  # type: ignore[operator]
-        raise DataMissing("There is no data.", fix="Put it there.")
-    if config.seed in orders.get("broken", []):  # type: ignore[operator]
-        raise ValueError("a number was not\nwhat it should be")
-    if config.seed in orders.get("killed", []):  # type: ignore[operator]
-        os.kill(os.getpid(), signal.SIGKILL)
-    if config.seed in orders.get("killed_once", []) and begun == 1:  # type: ignore[operator]
-        os.kill(os.getpid(), signal.SIGKILL)
-    if config.seed in orders.get("exits", []):  # type: ignore[operator]
-        os._exit(7)
-    if config.seed in orders.get("kills_all_once", []) and begun == 1:  # type: ignore[operator]
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-    if config.seed in orders.get("kills_all", []):  # type: ignore[operator]
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-    while (marks / "hold").exists() and config.seed in orders.get("held", []):  # type: ignore[operator]
-        time.sleep(0.02)
-    on_progress(config.key(), 0.5)
-    time.sleep(float(str(orders.get("seconds", 0))))
-    return RunResult(
-        key=config.key(),
-        status="diverged" if config.seed in orders.get("diverged", []) else "succeeded",  # type: ignore[operator]
-        measurements=[Measurement(metric="accuracy", value=0.5, n=10), Measurement(metric="loss", value=0.1)],
-        wall_seconds=0.01,
-    )
-
-
-# ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -112,63 +40,6 @@ def marks(tmp_path: Path) -> Path:
     folder = tmp_path / "marks"
     folder.mkdir()
     return folder
-
-
-def submit(database: Database, marks: Path, count: int = 4, **orders: Any) -> str:
-    part = Part(name="thing", params={}, version="1")
-    setting = Setting(
-        dataset=part,
-        data_hash=None,
-        subgroups=[],
-        model=part,
-        method=part,
-        training={"marks": str(marks), **orders},
-        attacks=[],
-        metrics_version="1",
-        engine_version="1",
-    )
-    configs = [RunConfig(setting=setting, seed=seed) for seed in range(count)]
-    spec = JobSpec.model_validate(
-        {"dataset": {"name": "adult"}, "model": {"name": "mlp"}, "methods": [{"name": "sgd"}]}
-    )
-    with database.write() as session:
-        job = jobs.create(session, spec, runs=count)
-        runs.attach(session, job.id, configs)
-    return job.id
-
-
-def claim(database: Database, job_id: str) -> int:
-    with database.write() as session:
-        attempt = jobs.claim(session, job_id, "w")
-    assert attempt is not None
-    return attempt
-
-
-def pool(parallel: int = 2, available: Callable[[], int] | None = None) -> Pool:
-    def measure(fleet: Sequence[RunConfig], on_progress: Any, room: Any) -> Iterator[RunResult]:
-        return measure_fleet(fleet, on_progress=on_progress, room=room)
-
-    return Pool(measure, parallel, available=available, tick_seconds=0.02)
-
-
-def attempt_at(database: Database, job_id: str) -> str | None:
-    return Attempt(database, job_id, claim(database, job_id), pool(), plan).run()
-
-
-def row(database: Database, job_id: str) -> JobRow:
-    with database.read() as session:
-        return jobs.get(session, job_id)
-
-
-def statuses(database: Database, job_id: str) -> list[str]:
-    with database.read() as session:
-        page, _ = runs.page(session, job_id, limit=1000)
-    return [run.status for run, _ in page]
-
-
-def begun(marks: Path, seed: int) -> int:
-    file = marks / f"{seed}"
-    return len(file.read_text().splitlines()) if file.exists() else 0
 
 
 class TestAttempt:
@@ -427,160 +298,3 @@ class TestPool:
         trainers = pool(parallel=3, available=lambda: 1000)
         found = self.results(database, trainers, submit(database, marks, count=5, needed=1001))
         assert {(result.status, result.message) for result in found} == {("failed", "1000")}
-
-
-@pytest.fixture
-def nursery(settings: Settings) -> Iterator[Nursery]:
-    nursery = Nursery(settings, module=__name__, catalogue_module=None, parallel=2)
-    nursery.start()
-    yield nursery
-    nursery.stop()
-
-
-class TestSupervisor:
-    def supervisor(
-        self, database: Database, settings: Settings, nursery: Nursery, stop: threading.Event | None = None
-    ) -> Supervisor:
-        return Supervisor(database, settings, nursery, "w", stop or threading.Event())
-
-    def test_brings_a_job_to_its_end(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        job_id = submit(database, marks)
-        self.supervisor(database, settings, nursery).execute(job_id)
-        assert row(database, job_id).status == "succeeded"
-        assert statuses(database, job_id) == ["succeeded"] * 4
-        # Handed out again by mistake, it is left alone.
-        self.supervisor(database, settings, nursery).execute(job_id)
-        assert row(database, job_id).attempt == 1
-
-    def test_goes_on_after_a_crash_of_the_whole_attempt(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        job_id = submit(database, marks, kills_all_once=[2])
-        self.supervisor(database, settings, nursery).execute(job_id)
-        assert row(database, job_id).status == "succeeded"
-        assert row(database, job_id).attempt == 2
-        assert statuses(database, job_id) == ["succeeded"] * 4
-
-    def test_gives_up_what_takes_every_attempt_along(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        job_id = submit(database, marks, count=1, kills_all=[0])
-        self.supervisor(database, settings, nursery).execute(job_id)
-        assert row(database, job_id).status == "failed"
-        problem = row(database, job_id).problem
-        assert problem is not None
-        assert problem["type"] == "/problems/gave-up"
-        assert begun(marks, 0) == settings.max_attempts
-
-    def test_cancel_ends_the_processes_and_the_job(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        (marks / "hold").touch()
-        job_id = submit(database, marks, held=[1, 2, 3])
-        thread = threading.Thread(target=self.supervisor(database, settings, nursery).execute, args=(job_id,))
-        thread.start()
-        wait_for(lambda: statuses(database, job_id)[0] == "succeeded" and begun(marks, 2))
-        pids = [int((marks / f"{seed}").read_text()) for seed in (1, 2)]
-        with database.write() as session:
-            jobs.request_cancel(session, job_id)
-        thread.join(timeout=60)
-        assert row(database, job_id).status == "cancelled"
-        wait_for(lambda: not any(alive(pid) for pid in pids))
-        assert statuses(database, job_id) == ["succeeded", "queued", "queued", "queued"]
-
-    def test_stopping_hands_the_job_back(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        (marks / "hold").touch()
-        job_id = submit(database, marks, held=[1, 2, 3])
-        stop, raised = threading.Event(), threading.Event()
-        supervisor = self.supervisor(database, settings, nursery, stop)
-
-        def work() -> None:
-            try:
-                supervisor.execute(job_id)
-            except GiveBack:
-                raised.set()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        wait_for(lambda: statuses(database, job_id)[0] == "succeeded")
-        stop.set()
-        thread.join(timeout=60)
-        assert raised.is_set()
-        assert row(database, job_id).status == "queued"
-        (marks / "hold").unlink()
-        self.supervisor(database, settings, nursery).execute(job_id)
-        assert row(database, job_id).status == "succeeded"
-        assert begun(marks, 0) == 1
-
-    def test_another_worker_taking_over_ends_the_attempt(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        (marks / "hold").touch()
-        job_id = submit(database, marks, held=[0, 1, 2, 3])
-        thread = threading.Thread(target=self.supervisor(database, settings, nursery).execute, args=(job_id,))
-        thread.start()
-        wait_for(lambda: begun(marks, 0))
-        pid = int((marks / "0").read_text())
-        attempt = claim(database, job_id)
-        thread.join(timeout=60)
-        wait_for(lambda: not alive(pid))
-        assert (row(database, job_id).status, row(database, job_id).attempt) == ("running", attempt)
-
-    def test_device_and_settings_reach_the_training(self, database: Database, marks: Path, tmp_path: Path) -> None:
-        job_id = submit(database, marks)
-        attempt = claim(database, job_id)
-        wanted: dict[str, Any] = {"device": "cuda:0", "checkpoint_seconds": 0.5}
-        kept = tmp_path / "checkpoints" / f"{self.first(database, job_id)}.npz"
-        kept.parent.mkdir()
-        kept.touch()
-        ended = execute.run_attempt(
-            database, job_id, attempt, module=__name__, cache_dir=tmp_path, parallel=1, **wanted
-        )
-        assert ended == "succeeded"
-        assert (marks / "asked").read_text() == "cuda:0 0.5"
-        assert not kept.exists()
-
-    def first(self, database: Database, job_id: str) -> str:
-        with database.read() as session:
-            return runs.pending(session, job_id)[0].key()
-
-    def test_a_gpu_trains_with_one_process_unless_told_otherwise(self, settings: Settings) -> None:
-        assert Nursery(settings, device="cuda:0")._setup.parallel == 1
-        assert Nursery(settings, device="cuda:0", parallel=3)._setup.parallel == 3
-        assert Nursery(settings)._setup.parallel == execute.cores()
-
-    def test_a_gpu_that_is_not_there_is_a_sentence(self, settings: Settings) -> None:
-        nursery = Nursery(settings, module=__name__, catalogue_module=None, device="cuda:99")
-        nursery.start()
-        with pytest.raises(Conflict, match=r"cuda:99 asked for, this machine has \d+ GPUs?") as caught:
-            nursery.catalogue(timeout=60)
-        assert "--device cpu" in caught.value.fix
-        nursery.stop()
-
-    def test_a_device_that_nobody_knows_is_a_sentence(self, tmp_path: Path) -> None:
-        arguments = [sys.executable, "-m", "worker.main", "--device", "tpu"]
-        environment = {**os.environ, "EQUIPOISE_DATA_DIR": str(tmp_path)}
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 2
-        assert "Expected cpu or cuda:N, got 'tpu'" in done.stderr
-        assert "Traceback" not in done.stderr
-
-    def test_the_warm_process_is_replaced_when_it_dies(
-        self, database: Database, settings: Settings, nursery: Nursery, marks: Path
-    ) -> None:
-        (marks / "hold").touch()
-        job_id = submit(database, marks, count=2, held=[1])
-        thread = threading.Thread(target=self.supervisor(database, settings, nursery).execute, args=(job_id,))
-        thread.start()
-        wait_for(lambda: begun(marks, 1))
-        training = int((marks / "1").read_text())
-        (warm,) = [pid for pid in children(os.getpid()) if children(pid)]
-        os.kill(warm, signal.SIGKILL)
-        wait_for(lambda: not alive(training))
-        (marks / "hold").unlink()
-        thread.join(timeout=100)
-        assert row(database, job_id).status == "succeeded"
