@@ -45,8 +45,8 @@ def _backward_activation(g: Any, h: Any, z: Any, activation: Any) -> Any:
 
 @inlined
 def _narrow_backward(n: Any, padded: Any, meta: Any, layer: Any, weights: Any, work: Any, errors: Any, activation: Any,
-                     squares: Any, capacity: Any, keep: Any) -> None:  # fmt: skip
-    """Squared norms of the errors of the hidden layer below a narrow last one; the errors themselves into D if kept."""
+                     squares: Any, capacity: Any) -> None:  # fmt: skip
+    """Errors of the hidden layer below a narrow last one, and their squared norms."""
     below = layer - 1
     stride, h, d = meta[below, STRIDE], meta[below, H], meta[below, D]
     z = meta[below, Z] if activation == GELU else h
@@ -60,8 +60,7 @@ def _narrow_backward(n: Any, padded: Any, meta: Any, layer: Any, weights: Any, w
             for p in range(0, stride, 16):
                 g = v.fma(e1, v.load(weights, w + w_stride + p), v.mul(e0, v.load(weights, w + p)))
                 g = v.where_positive(v.load(work, h + at + p), g)
-                if keep:
-                    v.store(work, d + at + p, g)
+                v.store(work, d + at + p, g)
                 s = v.fma(g, g, s)
             squares[i] = v.total(s)
     else:
@@ -73,13 +72,11 @@ def _narrow_backward(n: Any, padded: Any, meta: Any, layer: Any, weights: Any, w
                 for k in range(1, classes):
                     g = v.fma(v.splat(errors[k * capacity + i]), v.load(weights, w + k * w_stride + p), g)
                 g = _backward_activation(g, v.load(work, h + at + p), v.load(work, z + at + p), activation)
-                if keep:
-                    v.store(work, d + at + p, g)
+                v.store(work, d + at + p, g)
                 s = v.fma(g, g, s)
             squares[i] = v.total(s)
-    if keep:
-        for at in range(d + n * stride, d + padded * stride, 16):
-            v.store(work, at, v.splat(f32(0)))
+    for at in range(d + n * stride, d + padded * stride, 16):
+        v.store(work, at, v.splat(f32(0)))
 
 
 @inlined
@@ -147,8 +144,7 @@ def backward(
         if layer == 0:
             break
         if narrow and layer == last:
-            keep = meta[layer - 1, D] != meta[layer - 1, H]
-            _narrow_backward(n, padded, meta, layer, weights, work, b.errors, activation, error_squares, capacity, keep)
+            _narrow_backward(n, padded, meta, layer, weights, work, b.errors, activation, error_squares, capacity)
         else:
             _backward(n, padded, layer, meta, weights, work, b.turned, b.zeros, activation, error_squares)
     if want_norms:
@@ -240,17 +236,12 @@ def _scatter(n: Any, hot: Any, codes: Any, factors: Any, start: Any, stride: Any
 
 
 @inlined
-def weighted_sum(n: Any, padded: Any, rows: Any, network: Any, b: Any, factors: Any, activation: Any) -> None:
-    """sums = sum over records of factors[i] times the record's gradient, in the layout of the weights.
-
-    Where D and H of the layer below a narrow last one are the same memory, its errors are computed only here, scaled
-    already, over the activations that nobody needs any more: what a step touches then stays in the second-level cache.
-    """
+def weighted_sum(n: Any, padded: Any, rows: Any, network: Any, b: Any, factors: Any) -> None:
+    """sums = sum over records of factors[i] times the record's gradient, in the layout of the weights."""
     meta, sums, work, errors = network.meta, network.sums, b.work, b.errors
     capacity = b.losses.shape[0]
     last = meta.shape[0] - 1
-    left = factors
-    for layer in range(last, -1, -1):
+    for layer in range(last + 1):
         stride, w = meta[layer, STRIDE], meta[layer, WEIGHTS]
         if layer == last and meta[last, NARROW] == 1:
             below = meta[layer - 1, STRIDE]
@@ -262,23 +253,19 @@ def weighted_sum(n: Any, padded: Any, rows: Any, network: Any, b: Any, factors: 
                     s += e
                 sums[meta[layer, BIAS] + k] = s
             _narrow_sum(n, meta[layer, OUTPUTS], meta[layer - 1, H], below, work, errors, sums, w, stride, capacity)
-            if meta[layer - 1, D] == meta[layer - 1, H]:
-                _narrow_backward(n, padded, meta, layer, network.weights, work, errors, activation, b.error_squares,
-                                 capacity, True)  # fmt: skip
-                left = b.ones[:n]
             continue
         d = meta[layer, D]
         if layer > 0:
-            _scale_errors(n, padded, d, stride, left, work, sums, meta[layer, BIAS])
+            _scale_errors(n, padded, d, stride, factors, work, sums, meta[layer, BIAS])
             dense(work, meta[layer - 1, H], 1, meta[layer - 1, STRIDE], work, d, stride, b.zeros, 0, 0, sums, w, stride,
                   meta[layer, PADDED], stride, padded)  # fmt: skip
             continue
         columns, x_stride = rows.columns, b.x.shape[0] // capacity
         for i in range(n):
             for t in range(i * x_stride, i * x_stride + columns):
-                b.x[t] *= left[i]
+                b.x[t] *= factors[i]
         whole = columns + (-columns) % v.ROWS
         dense(b.x, 0, 1, x_stride, work, d, stride, b.zeros, 0, 0, sums, w, stride, whole, stride, padded)
         # The product goes on to a multiple of six, over rows of one-hot columns, which begin at zero here.
         sums[w + columns * stride : w + meta[0, PADDED] * stride] = f32(0)
-        _scatter(n, rows.hot, b.codes, left, d, stride, work, sums, w, meta[0, BIAS])
+        _scatter(n, rows.hot, b.codes, factors, d, stride, work, sums, w, meta[0, BIAS])

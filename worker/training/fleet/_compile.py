@@ -52,10 +52,7 @@ class Network(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What one step works in. The length of `norms`, `ones`, `losses` and the squares is the capacity.
-
-    `noise` is used only when everything in `work` has been, and may be the same memory.
-    """
+    """What one step works in. The length of `norms`, `ones`, `losses` and the squares is the capacity."""
 
     work: Any
     x: Any

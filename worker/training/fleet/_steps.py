@@ -81,7 +81,7 @@ def apply(step: Any, n: Any, factors: Any, limit: Any, noise_std: Any, drawn: An
           b: Any, rules: Any, totals: Any) -> None:  # fmt: skip
     """The second half: the sum of the scaled gradients, noise and the optimizer."""
     _tally(n, factors, b.norms, limit, totals)
-    weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors, rules.activation)
+    weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors)
     update(step, network, b.noise, noise_std, drawn, rate, rules)
 
 
@@ -112,7 +112,7 @@ def advance(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, r
             at = program.factors * capacity
             factors = b.registers[at : at + n]
         _tally(n, factors, b.norms, f32(limit), totals)
-        weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors, rules.activation)
+        weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors)
         noise_std = multiplier * limit if private else 0.0
         update(step, network, b.noise, f32(noise_std), False, f32(rates[step]), rules)
         if program.share >= 0:

@@ -19,10 +19,12 @@ from worker.training.fleet._compile import (
     f32,
     inlined,
 )
-from worker.training.streams import Purpose, _fill_normals
+from worker.training.streams import GROUP, Purpose, _normal_group
 
 BETA1, BETA2, EPSILON = f32(0.9), f32(0.999), f32(1e-8)
 NOISE = np.uint32(Purpose.NOISE)
+#: Normals drawn at a time: whole groups of the generator, few enough to stay near.
+CHUNK = 8 * GROUP
 
 
 @inlined
@@ -77,29 +79,50 @@ def _step_row(at: Any, count: Any, noise: Any, network: Any, rules: Any, noise_s
 def update(step: Any, network: Any, noise: Any, noise_std: Any, drawn: Any, rate: Any, rules: Any) -> None:
     """One optimizer step on the noisy mean gradient, (sums + noise_std * N(0, 1)) * inverse_batch.
 
-    The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout. `noise` has
-    room for all of it and, behind that, for one row of the narrow layer. `drawn`: it holds the noise already.
+    The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout. It is drawn a
+    little at a time, just before it is used, so that it never leaves the first-level cache; for a narrow layer, which
+    is held the other way round, at once. `drawn`: `noise` holds all of it already. Otherwise it only needs to have room
+    for `CHUNK` numbers, and behind them for all of a narrow layer and one of its rows.
     """
     meta = network.meta
     correction1 = f32(1.0 / (1.0 - 0.9 ** (step + 1.0)))
     correction2 = f32(1.0 / (1.0 - 0.999 ** (step + 1.0)))
-    logical_total = 0
-    for layer in range(meta.shape[0]):
-        logical_total += meta[layer, INPUTS] * meta[layer, OUTPUTS] + meta[layer, OUTPUTS]
-    if noise_std != f32(0) and not drawn:
-        _fill_normals(noise[:logical_total], rules.own0, rules.own1, NOISE, np.uint32(step))
+    draw = noise_std != f32(0) and not drawn
+    held = -1
     for layer in range(meta.shape[0]):
         inputs, outputs, stride = meta[layer, INPUTS], meta[layer, OUTPUTS], meta[layer, STRIDE]
         w, logical = meta[layer, WEIGHTS], meta[layer, LOGICAL]
         narrow = meta[layer, NARROW] == 1
-        length = inputs if narrow else outputs
-        for j in range(outputs if narrow else inputs):
-            if narrow:
-                row = noise[logical_total : logical_total + length]
-                for c in range(length):
-                    row[c] = noise[logical + c * outputs + j]
-            else:
-                row = noise[logical + j * outputs : logical + (j + 1) * outputs]
-            _step_row(w + j * stride, length, row, network, rules, noise_std, rate, correction1, correction2)
-        bias = noise[logical + inputs * outputs : logical + inputs * outputs + outputs]
-        _step_row(meta[layer, BIAS], outputs, bias, network, rules, noise_std, rate, correction1, correction2)
+        rows, length = (outputs, inputs) if narrow else (inputs, outputs)
+        base, spare = 0, logical + inputs * outputs + outputs
+        if draw and narrow:
+            # Whole groups, from the one in which the layer begins.
+            first = logical - logical % (4 * GROUP)
+            groups = (spare - first + 4 * GROUP - 1) // (4 * GROUP)
+            _normal_group(noise[CHUNK:], first // 4, groups * GROUP, rules.own0, rules.own1, NOISE, np.uint32(step))
+            base, spare = CHUNK - first, CHUNK + groups * 4 * GROUP
+        for j in range(rows + 1):
+            # The last row is the bias.
+            count = outputs if j == rows else length
+            at = meta[layer, BIAS] if j == rows else w + j * stride
+            start = logical + (inputs * outputs if j == rows else j * outputs)
+            done = 0
+            while done < count:
+                piece = count - done
+                if narrow and j < rows:
+                    row = noise[spare : spare + length]
+                    for c in range(length):
+                        row[c] = noise[base + logical + c * outputs + j]
+                elif narrow or not draw:
+                    row = noise[base + start : base + start + count]
+                else:
+                    chunk = (start + done) // CHUNK
+                    if chunk != held:
+                        _normal_group(noise[:CHUNK], chunk * (CHUNK // 4), CHUNK // 4, rules.own0, rules.own1, NOISE,
+                                      np.uint32(step))  # fmt: skip
+                        held = chunk
+                    o = start + done - chunk * CHUNK
+                    piece = min(piece, CHUNK - o)
+                    row = noise[o : o + piece]
+                _step_row(at + done, piece, row, network, rules, noise_std, rate, correction1, correction2)
+                done += piece

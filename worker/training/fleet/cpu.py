@@ -80,17 +80,16 @@ def _train(work: Work, watch: Watch) -> Trained:
     return trained
 
 
-def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int, *, share: bool = False) -> Buffers:
+def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int) -> Buffers:
     """What one run's steps work in: activations, errors, noise, and a recorded method's registers."""
     capacity, outputs = layout.capacity, layout.widths[-1]
     x_size = capacity * (-(-(columns + 5) // 16) * 16)
-    work, noise = aligned(layout.work), layout.logical + max(layout.widths)
     return Buffers(
-        work=work,
+        work=aligned(layout.work),
         x=aligned(x_size)[:x_size],
         turned=aligned(layout.turned),
         zeros=aligned(8 * int(layout.meta[:, k.STRIDE].max())),
-        noise=work[:noise] if share and noise <= layout.work else aligned(noise),
+        noise=aligned(layout.noise),
         batch=np.zeros(max(rows, capacity), np.int64),
         norms=np.zeros(capacity, f32),
         ones=np.ones(capacity, f32),
@@ -170,9 +169,7 @@ class _Run:
         self.layout = Layout.of(self.architecture.widths, capacity, self.architecture.activation)
         rows = self.rows
         vectors = self.recorded.vectors if self.recorded is not None else 1
-        # Noise that is drawn before the step's second half begins needs memory of its own.
-        share = not self.work.streams.secure
-        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors, share=share)
+        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors)
         if hasattr(self, "network"):
             self.network = self.network._replace(meta=self.layout.meta)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,17 @@ NARROW_OUTPUTS = 8
 BLOCK = 48
 
 
+_offsets = cycle(range(0, 64, 13))
+
+
 def aligned(count: int) -> Floats:
-    """`[count]` zeros that begin on a cache line, with some to spare behind them."""
-    raw = np.zeros(count + 256, np.float32)
-    start = (-raw.ctypes.data // 4) % 16
+    """`[count]` zeros that begin on a cache line, with some to spare behind them.
+
+    Large arrays begin on pages: each gets another offset within its page, since loads from one wait for stores to
+    another that lie at the same place of their pages.
+    """
+    raw = np.zeros(count + 256 + 1024, np.float32)
+    start = (-raw.ctypes.data // 4) % 16 + 16 * next(_offsets)
     return raw[start : start + count + 128]
 
 
@@ -67,9 +75,7 @@ class Layout:
                 weights = row[k.BIAS] + row[k.STRIDE]
                 size = capacity * int(row[k.STRIDE])
                 row[k.H], work = work, work + size
-                # With a narrow last layer above it, the only hidden layer's errors take the place of its activations.
-                in_place = narrow and layers == 2
-                row[k.D], work = (row[k.H], work) if in_place else (work, work + size)
+                row[k.D], work = work, work + size
                 row[k.Z], work = (row[k.H], work) if last or activation != "gelu" else (work, work + size)
                 if layer > 0:
                     turned = max(turned, outputs * int(meta[layer - 1, k.STRIDE]))
@@ -84,7 +90,12 @@ class Layout:
         """Memory that one thread needs for activations, errors, noise and a method's registers."""
         outputs, registers = self.widths[-1], 16
         per_record = columns + 6 + 2 * outputs + 2 * hot + 8 + registers
-        return 4 * (self.work + self.turned + self.logical + self.capacity * per_record)
+        return 4 * (self.work + self.turned + self.noise + self.capacity * per_record)
+
+    @property
+    def noise(self) -> int:
+        """Numbers that a step's noise needs room for, see `_update.update`: all, or a chunk and a narrow layer."""
+        return self.logical + max(self.widths) + 4096
 
     def pack(self, parameters: Sequence[Floats]) -> Floats:
         """Weights in this layout from torch's order: `[outputs, inputs]` weights and `[outputs]` bias per layer."""
