@@ -171,9 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="What to train on: cpu or cuda:N.")
     parser.add_argument("--queues", default="cpu")
     parser.add_argument("--concurrency", type=int, default=1)
-    parser.add_argument(
-        "--processes", type=int, default=0, help="0 is one per core, on a GPU one."
-    )
+    parser.add_argument("--processes", type=int, default=0, help="0 is one per core, on a GPU one.")
     parser.add_argument("--embedded", action="store_true")
     parser.add_argument("--parent", type=int, help="End in order when this process, which started it, ends.")
     options = parser.parse_args(arguments)

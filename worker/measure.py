@@ -53,7 +53,7 @@ def plan(configs: Iterable[RunConfig], *, parallel: int = 1, device: str = "cpu"
     grow, and shrink again towards the end, so that all processes end together. A GPU trains many runs as one program:
     there all runs of a kind and of all seeds are one fleet, of which the engine takes as many as memory holds.
     """
-    together = device != "cpu" and getattr(engines(device)[0], "stacks", False)
+    together = device != "cpu" and engines(device)[0].stacks
     seeds: dict[int, int] = {}
     shapes: dict[int, str] = {}
     groups: dict[tuple[int, str], list[RunConfig]] = {}

@@ -130,6 +130,14 @@ def scan(kind: PluginKind, package: str) -> list[Found]:
     return found
 
 
+def _version(library: str) -> str:
+    """What is installed; Numba may be absent, and runs without it are runs of another engine."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
 @lru_cache(maxsize=1)
 def engine_version() -> str:
     """Hash over the code that trains, accounts and evaluates, and the libraries it stands on."""
@@ -139,5 +147,5 @@ def engine_version() -> str:
         files += [path] if path.is_file() else sorted(path.rglob("*.py"))
     for package in PACKAGES.values():
         files += sorted((ROOT / package.rpartition(".")[2]).glob("_[!_]*.py"))
-    libraries = {name: metadata.version(name) for name in ENGINE_LIBRARIES}
+    libraries = {name: _version(name) for name in ENGINE_LIBRARIES}
     return canonical_hash({"code": code_version(*files), "libraries": libraries})[:16]

@@ -178,7 +178,6 @@ def test_fleets_grow_and_are_shared_evenly_at_the_end(parallel):
 
 
 def test_a_gpu_takes_all_runs_of_a_kind_at_once(monkeypatch):
-    monkeypatch.setattr("worker.training.fleet.stacked.StackedEngine.stacks", True, raising=False)
     many = configs(seeds=3)
     (fleet,) = plan(many, device="cuda:0")
     assert len(fleet) == len(many) == 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 
 import numpy as np
@@ -24,6 +25,12 @@ KNOWN = [
     ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
     ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _hear_warnings(caplog):
+    """Whatever level another test in this process left behind."""
+    caplog.set_level(logging.WARNING)
 
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)

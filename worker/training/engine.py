@@ -168,6 +168,8 @@ class Engine(Protocol):
     """Trains runs."""
 
     name: str
+    #: Whether many runs at a time pay off, so that a fleet should be as large as memory allows.
+    stacks: bool
 
     def demand(self, work: Work) -> Demand:
         """Memory for runs like this one, all of one fleet."""

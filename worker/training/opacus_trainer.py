@@ -44,6 +44,7 @@ class OpacusEngine:
     """The general engine and the reference of faster ones."""
 
     name = "opacus"
+    stacks = False
 
     def __init__(self, way: Way = "auto", device: str = "cpu") -> None:
         self.way = way

@@ -38,6 +38,7 @@ class FleetEngine:
     """Compiled kernels for fully connected networks on tables."""
 
     name = "fleet-cpu"
+    stacks = False
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads

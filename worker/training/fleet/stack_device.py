@@ -8,52 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from worker import memory
+
 log = logging.getLogger(__name__)
 
-#: Left to everybody else: libraries, the results' arrays, and what an estimate does not see.
-RESERVE = 1 << 30
 #: Largest difference between a step and its compiled or captured form, relative and absolute.
 TOLERANCE = 1e-3, 1e-4
 
 
 def available(device: torch.device) -> int:
     """Bytes that may be taken on the device now."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return max(0, free + cached - RESERVE)
-    rooms = [room for room in (_machine(), _cgroup()) if room is not None]
-    return max(0, min(rooms) - RESERVE) if rooms else 1 << 62
-
-
-def _machine() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return None if kilobytes is None else int(kilobytes) * 1024
-
-
-def _cgroup(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container's limit leaves, by version 2 or 1 of control groups; None where there is no limit."""
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            most = (root / limit).read_text(encoding="ascii").strip()
-            taken = int((root / used).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            continue
-        if most != "max" and int(most) < 1 << 60:
-            return max(0, int(most) - taken)
-    return None
+    return memory.available("cpu" if device.type == "cpu" else f"cuda:{device.index or 0}")
 
 
 def out_of_memory(error: BaseException) -> bool:

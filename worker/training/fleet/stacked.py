@@ -47,6 +47,7 @@ class StackedEngine:
     """
 
     name = "fleet-torch"
+    stacks = True
 
     def __init__(self, device: str = "cpu", *, draw_on_device: bool | None = None) -> None:
         self.device = torch.device(device)
