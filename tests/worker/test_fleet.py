@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.privacy.accounting import Budget, Schedule
 from worker.registry import registry
+from worker.training import opacus_trainer
 from worker.training.engine import Examples, Work
 from worker.training.fleet import cpu
 from worker.training.fleet.cpu import FleetEngine
@@ -68,6 +70,18 @@ def run_of(job):
     return cpu._Run(job)
 
 
+def opacus_run(job):
+    rows = opacus_trainer._OnDevice.of(job.train, torch.device("cpu"))
+    return opacus_trainer._Run(job, "hooks", rows)
+
+
+@pytest.fixture(autouse=True)
+def _hooks_remark_on_inputs_without_gradients():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        yield
+
+
 def naive_gradients(job, module, rows):
     """Gradient of every single record, in float64 by autograd: a list of parameters per record."""
     exact = module.double()
@@ -110,15 +124,45 @@ def test_norms_and_clipped_sums_equal_a_loop_over_records(shape, threshold):
     each = naive_gradients(job, run_of(job).trained_module(), batch)
     run.advance(0, 1)
     norms = np.array([math.sqrt(sum((g**2).sum() for g in record)) for record in each])
-    np.testing.assert_allclose(run.buffers.norms[: len(batch)], norms, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(run.buffers.norms[: len(batch)], norms, rtol=1e-5, atol=1e-7)
     scale = np.minimum(1, threshold / np.maximum(norms, 1e-30))
+    flat = np.array([np.concatenate([g.ravel() for g in record]) for record in each])
+    flat = flat.reshape(len(batch), run.layout.logical)
+    expected = (flat * scale[:, None]).sum(0)
+    sums = np.concatenate([s.ravel() for s in run.layout.unpack(run.network.sums)]).astype(np.float64)
+    # Where records cancel, rounding is as large as of what was added.
+    added = np.linalg.norm(flat * scale[:, None], axis=1).sum()
+    assert np.linalg.norm(sums - expected) <= 1e-5 * np.linalg.norm(expected) + 2e-7 * added
     after = [p.detach().numpy() for p in run.trained_module().parameters()]
-    for place, (old, new) in enumerate(zip(before, after, strict=True)):
-        expected = sum((s * record[place] for s, record in zip(scale, each, strict=True)), np.zeros(old.shape))
-        moved = (old.astype(np.float64) - new) * job.expected_batch
-        # The weights are float32, so a move is known to about their own resolution.
-        resolution = 4e-7 * (np.abs(old).max() + np.abs(expected).max()) * job.expected_batch
-        np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=resolution + 1e-6)
+    moved = np.concatenate([(o.astype(np.float64) - n).ravel() for o, n in zip(before, after, strict=True)])
+    # The weights are float32, so a move is known to about their own resolution.
+    resolution = 1e-7 * max(np.abs(o).max() for o in before) * job.expected_batch
+    np.testing.assert_allclose(moved * job.expected_batch, sums, rtol=1e-5, atol=resolution + 1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(one.plugin.name for one in registry().all("method")))
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+@pytest.mark.parametrize(
+    "training",
+    [{}, {"momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}, {"weight_decay": 0.05, "warmup": 0.5}],
+    ids=str,
+)
+def test_one_whole_step_is_that_of_opacus(name, activation, training):
+    """Batch, norms, the method, noise and optimizer, by both engines from the same draws."""
+    std = 2.0 if name in ("adaptive_dp_sgd", "soft_ada_clip") else None
+    job = work(
+        seed=7, rows=300, batch=60, hidden=(24, 12), activation=activation, method=name, statistic_std=std,
+        learning_rate=0.05, **training,
+    )  # fmt: skip
+    ours, theirs = run_of(job), opacus_run(job)
+    ours.advance(0, 1)
+    theirs.advance(0, 1)
+    assert {n: float(v) for n, v in ours.state.items()} == pytest.approx(
+        {n: float(v) for n, v in theirs.state.items()}, rel=1e-6
+    )
+    np.testing.assert_allclose(ours.totals, theirs.totals, rtol=1e-5)
+    for mine, reference in zip(ours.trained_module().parameters(), theirs.parameters, strict=True):
+        np.testing.assert_allclose(mine.detach().numpy(), reference.detach().numpy(), rtol=1e-5, atol=2e-7)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])

@@ -22,6 +22,8 @@ from worker.training.fleet._compile import (
 from worker.training.streams import GROUP, Purpose, _normal_group
 
 BETA1, BETA2, EPSILON = f32(0.9), f32(0.999), f32(1e-8)
+#: 1 - beta, rounded once: in float32 the difference would be off by 5e-5.
+REST1, REST2 = f32(0.1), f32(0.001)
 NOISE = np.uint32(Purpose.NOISE)
 #: Normals drawn at a time: whole groups of the generator, few enough to stay near.
 CHUNK = 8 * GROUP
@@ -50,8 +52,8 @@ def _adam_step(weights: Any, sums: Any, noise: Any, first: Any, second: Any, inv
     for i in range(weights.shape[0]):
         w = weights[i]
         g = (sums[i] + noise_std * noise[i]) * inverse_batch + decay * w
-        m = BETA1 * first[i] + (f32(1) - BETA1) * g
-        s = BETA2 * second[i] + (f32(1) - BETA2) * g * g
+        m = BETA1 * first[i] + REST1 * g
+        s = BETA2 * second[i] + REST2 * g * g
         first[i] = m
         second[i] = s
         weights[i] = keep * w - rate * (m * correction1) / (np.sqrt(s * correction2) + EPSILON)
