@@ -52,9 +52,10 @@ export function integer(value: number | null | undefined): string {
   return value === null || value === undefined ? '–' : value.toLocaleString('en-US')
 }
 
-/** Seconds as a person says them: 0.4 s, 48 s, 2 min 5 s, 1 h 10 min. */
+/** Seconds as a person says them: 42 ms, 0.4 s, 48 s, 2 min 5 s, 1 h 10 min. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return '–'
+  if (seconds > 0 && seconds < 0.1) return `${Math.max(1, Math.round(1000 * seconds))} ms`
   if (seconds < 1) return `${seconds.toFixed(1)} s`
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`
   const whole = Math.round(seconds)

@@ -34,6 +34,8 @@ describe('times', () => {
     [125, '2 min 5 s'],
     [1800, '30 min'],
     [4200, '1 h 10 min'],
+    [0.0423, '42 ms'],
+    [0.0001, '1 ms'],
   ])('%s seconds is %s', (value, text) => expect(duration(value)).toBe(text))
 
   it('says how long ago', () => {
