@@ -7,6 +7,10 @@ curves        mean and interval over seeds
 frontier      settings that no other beats
 intervals     Student t
 significance  paired tests and their correction
+effects       sizes of paired differences, permutation test, intervals of a reduction
+power         how many seeds a test needs
+protocols     methods compared as tuned in four ways, and at equal loss
+claims        whether a published claim was reproduced, by a stated rule
 findings      one sentence, where the data support one
 accounting    noise for an epsilon
 """
