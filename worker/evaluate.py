@@ -15,7 +15,9 @@ from worker.attacks._target import Target
 from worker.datasets._prepared import Data
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
+from worker.privacy.accounting import side_by_side
 from worker.registry import registry
+from worker.shadows import References
 from worker.training.engine import Trained, Work
 from worker.training.losses import per_record_numpy
 
@@ -40,6 +42,8 @@ class Prepared:
     config: RunConfig
     data: Data
     work: Work
+    #: Shadow models of the setting, where one of its attacks needs them.
+    references: References | None = None
 
 
 def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
@@ -50,7 +54,7 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
 def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
     """Everything that is measured of each run, in order.
 
-    Runs that share data, subgroups and attacks are measured in one pass, some at a time so that their arrays stay in
+    Runs that share data, shadow models, subgroups and attacks are measured in one pass, some at a time so that their arrays stay in
     the processor's cache. What is found of a run is the same bit for bit, whichever runs are beside it.
     """
     results: dict[int, RunResult] = {}
@@ -61,7 +65,8 @@ def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
             continue
         setting = prepared.config.setting
         attacks = tuple(part.model_dump_json() for part in setting.attacks)
-        alike.setdefault((id(prepared.data), tuple(map(tuple, setting.subgroups)), attacks), []).append(place)
+        same = (id(prepared.data), id(prepared.references), tuple(map(tuple, setting.subgroups)), attacks)
+        alike.setdefault(same, []).append(place)
     for places in alike.values():
         data = fleet[places[0]][0].data
         size = max(1, ROWS_AT_ONCE // (len(data.train) + len(data.test)))
@@ -97,7 +102,7 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
         _extend(found, measurements(kept, shape, "validation"))
     if setting.attacks:
         train = np.stack([trained.logits(data.train) for _, trained in fleet])
-        candidates = _candidates(data, train, tested, data.groups("candidates", setting.subgroups))
+        candidates = _candidates(fleet[0][0], train, tested, chosen, chosen_groups)
         for part in setting.attacks:
             attack = registry().find("attack", part.name).plugin
             scores = attack.score(candidates, attack.Params.model_validate(part.params))
@@ -121,24 +126,34 @@ def _extend(lists: Sequence[list[T]], more: Iterable[Iterable[T]]) -> None:
         one.extend(its)
 
 
-def _spent(prepared: Prepared, trained: Trained) -> tuple[float, float, float | None, float | None, float | None]:
-    steps, privacy = prepared.work.schedule.steps, prepared.work.budget
+def _spent(prepared: Prepared, trained: Trained) -> tuple[float | None, ...]:
+    schedule, privacy = prepared.work.schedule, prepared.work.budget
     if privacy is None:
-        return trained.seconds, steps, None, None, None
-    return trained.seconds, steps, privacy.epsilon, privacy.delta, privacy.sigma
+        return trained.seconds, schedule.steps, *(None,) * 9
+    accounts = side_by_side(privacy, schedule)
+    return trained.seconds, schedule.steps, privacy.epsilon, privacy.delta, privacy.sigma, *accounts
 
 
-def _candidates(data: Data, train: Array, tested: Predictions, groups: Groups) -> Target:
-    """Members are the training rows, non-members the test rows: both drawn from the same strata."""
+def _candidates(one: Prepared, train: Array, tested: Predictions, chosen: Predictions, groups: Groups) -> Target:
+    """Members are the training rows, non-members the test rows: both drawn from the same strata.
+
+    The population beside them is the validation rows, `chosen`, whose subgroups are `groups`.
+    """
+    data, references = one.data, one.references
     losses = per_record_numpy(train, data.train.target, data.task)
     target = np.concatenate([data.train.target, data.test.target])
+    rows = np.concatenate([data.train.rows, data.test.rows])
+    nobody = np.zeros(len(chosen.target), bool)
+    of_population = None if references is None else references.of(data.validation.rows)
     return Target(
         np.concatenate([train, tested.logits], axis=1),
         target,
         np.concatenate([losses, tested.losses], axis=1),
         np.arange(len(target)) < len(data.train),
-        groups,
+        data.groups("candidates", one.config.setting.subgroups),
         data.task,
+        None if references is None else references.of(rows),
+        Target(chosen.logits, chosen.target, chosen.losses, nobody, groups, data.task, of_population),
     )
 
 

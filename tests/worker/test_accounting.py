@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus.accountants.analysis import rdp as opacus_rdp
 
+from backend.analysis import accountants
 from backend.analysis import accounting as renyi
 from backend.analysis.accounting import Schedule, default_delta
 from backend.contracts.training import Training
@@ -109,7 +110,7 @@ def test_calibration_is_cached_in_whole_files(tmp_path, monkeypatch):
     arguments = ("rdp", 2.0, 1e-5, 0.02, 200)
     first = accounting.sigma(*arguments, cache_dir=tmp_path)
     (kept,) = (tmp_path / "sigma").iterdir()
-    monkeypatch.setattr(accounting, "_calibrate", lambda *_: pytest.fail("calibrated again"))
+    monkeypatch.setattr(accountants, "_calibrate", lambda *_: pytest.fail("calibrated again"))
     assert accounting.sigma(*arguments, cache_dir=tmp_path) == first
     monkeypatch.undo()
     kept.write_text("{ damaged")
@@ -156,9 +157,27 @@ def test_budgets():
     assert given_delta.sigma > plain.sigma
 
 
-def test_the_preview_accountant_needs_no_torch():
+def test_what_every_accountant_says_of_a_run(tmp_path):
+    training = Training(epochs=5, batch_size=256)
+    schedule = Schedule.of(27_133, 256, 5)
+    spent = [
+        accounting.budget(method, method.Params(epsilon=2.0), training, 27_133, cache_dir=tmp_path)
+        for method in (DP_SGD, ADAPTIVE)
+    ]
+    plain, adaptive = (accounting.side_by_side(one, schedule) for one in spent)
+    # The side statistic is part of what sigma pays for.
+    assert plain == adaptive
+    says, needs = plain[:3], plain[3:]
+    assert says[0] == pytest.approx(2.0, rel=1e-5)
+    assert max(says[1:]) < says[0]
+    assert needs[0] == spent[0].sigma
+    assert max(needs[1:]) < needs[0]
+
+
+def test_no_accountant_needs_torch():
     code = (
-        "import sys, backend.analysis.accounting as a; a.noise_multiplier(1.0, 1e-5, 0.01, 100);"
-        "sys.exit('torch' in sys.modules or 'opacus' in sys.modules)"
+        "import sys, backend.analysis.accountants as a;"
+        "[a.sigma(name, 1.0, 1e-5, 0.01, 100) for name in a.ACCOUNTANTS];"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'opacus', 'jax', 'worker')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

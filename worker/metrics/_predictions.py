@@ -28,9 +28,15 @@ class RunFigures:
     epsilon: Any = np.nan
     delta: Any = np.nan
     noise_multiplier: Any = np.nan
+    epsilon_rdp: Any = np.nan
+    epsilon_prv: Any = np.nan
+    epsilon_pld: Any = np.nan
+    sigma_rdp: Any = np.nan
+    sigma_prv: Any = np.nan
+    sigma_pld: Any = np.nan
 
     @classmethod
-    def of(cls, runs: Sequence[tuple[float, float, float | None, float | None, float | None]]) -> RunFigures:
+    def of(cls, runs: Sequence[tuple[float | None, ...]]) -> RunFigures:
         """From one row per run, in the order of the fields, None where there is no such figure."""
         return cls(*np.array(runs, np.float64).T)
 

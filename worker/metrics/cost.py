@@ -12,6 +12,13 @@ from backend.contracts.results import ALL
 from worker.metrics._predictions import Figure, Groups, Predictions
 from worker.plugins import Metric, NoParams
 
+#: Name, title and method of each accountant.
+ACCOUNTANTS = (
+    ("rdp", "RDP", "R\u00e9nyi accounting"),
+    ("prv", "PRV", "numerical composition of privacy loss random variables"),
+    ("pld", "PLD", "numerical composition of privacy loss distributions"),
+)
+
 
 def _info(
     name: str,
@@ -35,6 +42,25 @@ def _info(
     )
 
 
+def _accounts() -> Iterator[MetricInfo]:
+    for name, title, how in ACCOUNTANTS:
+        yield _info(
+            f"epsilon_{name}",
+            f"\u03b5 by {title}",
+            f"What the noise that was used costs by {how}.",
+            "privacy",
+            log=True,
+        )
+    for name, title, how in ACCOUNTANTS:
+        yield _info(
+            f"sigma_{name}",
+            f"\u03c3 needed by {title}",
+            f"Noise multiplier that the asked \u03b5 would have needed by {how}.",
+            "privacy",
+            better=None,
+        )
+
+
 class Cost(Metric[NoParams]):
     """Figures of the whole run, filed under the test split so that one filter finds everything.
 
@@ -52,12 +78,13 @@ class Cost(Metric[NoParams]):
               high=1.0, unit="probability"),
         _info("noise_multiplier", "Noise multiplier \u03c3",
               "Standard deviation of the noise, as a multiple of what one record can add.", "privacy", better=None),
+        *_accounts(),
         _info("wall_seconds", "Training time", "Wall-clock time of the training alone.", "cost", unit="s", log=True),
         _info("steps", "Steps", "Updates of the weights.", "cost", better=None, unit="steps"),
     )  # fmt: skip
 
     def measure(self, predictions: Predictions, groups: Groups) -> Iterator[Figure]:
-        """Five figures, on the test split alone."""
+        """Figures of the whole run, on the test split alone."""
         run = predictions.run
         if run is None or predictions.split != "test":
             return
