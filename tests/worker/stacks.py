@@ -21,7 +21,6 @@ from worker.training.fleet.stacked import StackedEngine
 from worker.training.streams import Streams
 
 METHODS = [one.plugin for one in registry().all("method")]
-ADAPTIVE = ("adaptive_dp_sgd", "soft_ada_clip")
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
@@ -52,7 +51,8 @@ def work(
     task, classes = HEADS[head]
     train = examples(np.random.default_rng(seed), rows, numeric, categories, task, classes)
     plugin = registry().find("method", method).plugin
-    statistic = statistic_std if method in ADAPTIVE else None
+    chosen, given = plugin.Params(**(params or {})), Training(epochs=epochs, batch_size=batch, **training)
+    statistic = statistic_std if plugin.mechanism(chosen, given).statistic_std is not None else None
     key = key or f"run-{seed}-{method}"
     return Work(
         key=key,
@@ -63,8 +63,8 @@ def work(
         model=MLP,
         model_params=MlpParams(hidden=list(hidden), activation=activation),
         method=plugin,
-        method_params=plugin.Params(**(params or {})),
-        training=Training(epochs=epochs, batch_size=batch, **training),
+        method_params=chosen,
+        training=given,
         schedule=Schedule.of(rows, batch, epochs),
         budget=Budget(1.0, 1e-5, "rdp", sigma, sigma, statistic) if plugin.private else None,
         train=train,
@@ -85,7 +85,8 @@ def mixed(count=6, **common):
     works = []
     for run in range(count):
         method = METHODS[run % len(METHODS)].name
-        name = {"dp_sgd": "clip", "sgd": None}.get(method, "threshold")
+        fields = METHODS[run % len(METHODS)].Params.model_fields
+        name = next((one for one in ("threshold", "clip", "length") if one in fields), None)
         params = {name: 0.3 * (1 + run % 3)} if name else {}
         settings_of = {"sigma": 0.2 + 0.1 * run, "learning_rate": 0.02 * (1 + run % 4), **common}
         works.append(work(seed=run, key=f"mixed-{run}", method=method, params=params, **settings_of))

@@ -47,7 +47,9 @@ def work(
     rng = np.random.default_rng(seed)
     train = examples(rng, rows, numeric, categories, task, classes)
     plugin = registry().find("method", method).plugin
-    private = Budget(1.0, 1e-5, "rdp", sigma, sigma, statistic_std) if plugin.private else None
+    chosen, trained = plugin.Params(**(params or {})), Training(epochs=epochs, batch_size=batch, **training)
+    asks = plugin.mechanism(chosen, trained).statistic_std is not None
+    private = Budget(1.0, 1e-5, "rdp", sigma, sigma, statistic_std if asks else None) if plugin.private else None
     return Work(
         key=f"run-{seed}",
         streams=Streams.of(seed, f"config-{seed}-{method}"),
@@ -57,8 +59,8 @@ def work(
         model=MLP,
         model_params=MlpParams(hidden=list(hidden), activation=activation),
         method=plugin,
-        method_params=plugin.Params(**(params or {})),
-        training=Training(epochs=epochs, batch_size=batch, **training),
+        method_params=chosen,
+        training=trained,
         schedule=Schedule.of(rows, batch, epochs),
         budget=private,
         train=train,
@@ -149,9 +151,8 @@ def test_norms_and_clipped_sums_equal_a_loop_over_records(shape, threshold):
 )
 def test_one_whole_step_is_that_of_opacus(name, activation, training):
     """Batch, norms, the method, noise and optimizer, by both engines from the same draws."""
-    std = 2.0 if name in ("adaptive_dp_sgd", "soft_ada_clip") else None
     job = work(
-        seed=7, rows=300, batch=60, hidden=(24, 12), activation=activation, method=name, statistic_std=std,
+        seed=7, rows=300, batch=60, hidden=(24, 12), activation=activation, method=name, statistic_std=2.0,
         learning_rate=0.05, **training,
     )  # fmt: skip
     ours, theirs = run_of(job), opacus_run(job)
@@ -201,8 +202,7 @@ def method_names():
 @pytest.mark.parametrize("name", method_names())
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_every_method_gives_the_same_in_both_engines(name, optimizer):
-    std = 2.0 if name in ("adaptive_dp_sgd", "soft_ada_clip") else None
-    job = work(rows=500, batch=50, epochs=2, method=name, statistic_std=std, optimizer=optimizer, learning_rate=0.05)
+    job = work(rows=500, batch=50, epochs=2, method=name, statistic_std=2.0, optimizer=optimizer, learning_rate=0.05)
     (ours,), (reference,) = FleetEngine().train([job]), OpacusEngine().train([job])
     np.testing.assert_allclose(ours.logits(job.train), reference.logits(job.train), rtol=2e-3, atol=2e-3)
     for mine, theirs in zip(ours.history, reference.history, strict=True):
@@ -213,8 +213,7 @@ def test_every_method_gives_the_same_in_both_engines(name, optimizer):
 @pytest.mark.parametrize("name", method_names())
 def test_a_recorded_method_does_what_its_own_code_does(name, monkeypatch):
     """Between two steps a kernel repeats what the method's code did when it was recorded; without that it is called."""
-    std = 2.0 if name in ("adaptive_dp_sgd", "soft_ada_clip") else None
-    job = work(rows=500, batch=50, epochs=3, method=name, statistic_std=std, learning_rate=0.05, momentum=0.5)
+    job = work(rows=500, batch=50, epochs=3, method=name, statistic_std=2.0, learning_rate=0.05, momentum=0.5)
     assert run_of(job).recorded is not None
     (compiled,) = FleetEngine().train([job])
     monkeypatch.setattr(cpu, "record", lambda *_: None)

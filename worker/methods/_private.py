@@ -48,11 +48,8 @@ class PrivateParams(Params):
     )
 
 
-class AdaptiveParams(PrivateParams):
-    """A clipping threshold that follows a quantile of the gradient norms (Andrew et al. 2021)."""
-
-    # Submissions are checked against the schema, where a validator's condition would not be seen.
-    model_config = ConfigDict(json_schema_extra={"ordered": [["threshold_floor", "threshold_cap"]]})
+class QuantileParams(PrivateParams):
+    """A clipping threshold that follows a quantile of the gradient norms (Andrew et al. 2021), between two bounds."""
 
     threshold: float = param(
         0.1,
@@ -94,17 +91,6 @@ class AdaptiveParams(PrivateParams):
         le=10,
         advanced=True,
     )
-    threshold_floor: float = param(
-        0.01,
-        "Lowest threshold",
-        "The threshold never falls below it. Without one it can collapse, and the model with it.",
-        unit="gradient norm",
-        ge=1e-6,
-        le=1e4,
-        sweepable=True,
-        log=True,
-        advanced=True,
-    )
     threshold_cap: float = param(
         100.0,
         "Highest threshold",
@@ -117,6 +103,35 @@ class AdaptiveParams(PrivateParams):
         advanced=True,
     )
 
+    @property
+    def lowest(self) -> float:
+        """What the threshold never falls below; named by the methods."""
+        raise NotImplementedError
+
+
+class AdaptiveParams(QuantileParams):
+    """The lower bound is a safeguard."""
+
+    # Submissions are checked against the schema, where a validator's condition would not be seen.
+    model_config = ConfigDict(json_schema_extra={"ordered": [["threshold_floor", "threshold_cap"]]})
+
+    threshold_floor: float = param(
+        0.01,
+        "Lowest threshold",
+        "The threshold never falls below it. Without one it can collapse, and the model with it.",
+        unit="gradient norm",
+        ge=1e-6,
+        le=1e4,
+        sweepable=True,
+        log=True,
+        advanced=True,
+    )
+
+    @property
+    def lowest(self) -> float:
+        """The floor."""
+        return self.threshold_floor
+
     @model_validator(mode="after")
     def _floor_below_cap(self) -> Self:
         if self.threshold_floor > self.threshold_cap:
@@ -127,7 +142,7 @@ class AdaptiveParams(PrivateParams):
         return self
 
 
-def adaptive_mechanism(params: AdaptiveParams, training: Training) -> Mechanism:
+def adaptive_mechanism(params: QuantileParams, training: Training) -> Mechanism:
     """Noise on the count of records below the threshold: `count_noise` x batch size (sigma_b of Andrew et al.).
 
     The count is centred (each record adds +1/2 or -1/2), so adding or removing one record moves it by 1/2.
@@ -135,9 +150,9 @@ def adaptive_mechanism(params: AdaptiveParams, training: Training) -> Mechanism:
     return Mechanism(statistic_std=params.count_noise * training.batch_size, statistic_sensitivity=0.5)
 
 
-def adaptive_start(params: AdaptiveParams) -> State:
+def adaptive_start(params: QuantileParams) -> State:
     """The initial threshold, between floor and cap."""
-    return {"threshold": within(params.threshold, params.threshold_floor, params.threshold_cap)}
+    return {"threshold": within(params.threshold, params.lowest, params.threshold_cap)}
 
 
 def below_threshold(norms: Array, state: State) -> Array:
@@ -145,7 +160,7 @@ def below_threshold(norms: Array, state: State) -> Array:
     return as_share(norms <= state["threshold"], norms)
 
 
-def adapted(state: State, share_below: Array | None, params: AdaptiveParams) -> State:
+def adapted(state: State, share_below: Array | None, params: QuantileParams) -> State:
     """C <- C exp(-eta (b - gamma)), between floor and cap: algorithm 1 of Andrew et al. 2021.
 
     `share_below` is the noisy share b; noise may take it outside [0, 1], and moving it back would bias it.
@@ -153,4 +168,4 @@ def adapted(state: State, share_below: Array | None, params: AdaptiveParams) -> 
     if share_below is None:
         return state
     move: Any = exp(-params.threshold_rate * (share_below - params.quantile))
-    return {"threshold": within(state["threshold"] * move, params.threshold_floor, params.threshold_cap)}
+    return {"threshold": within(state["threshold"] * move, params.lowest, params.threshold_cap)}

@@ -33,7 +33,7 @@ class Recorder:
     def state(self, epoch: int, state: State) -> None:
         """What the method records of its state, such as the threshold."""
         for name, value in self.work.method.history(state).items():
-            self._add(name, "gradient norm" if name == "threshold" else "", epoch, float(value))
+            self._add(name, "gradient norm" if name.endswith("threshold") else "", epoch, float(value))
 
     def epoch(self, epoch: int, totals: Sequence[float] | Array, validation_logits: Array) -> None:
         """Closes an epoch. `totals` holds its sums `[4]`; the logits are `[validation rows, outputs]`."""
