@@ -16,7 +16,19 @@ from backend import __version__
 from backend.api import problems, site
 from backend.api.context import Context, Queue
 from backend.api.middleware import Bodies, LastResort, LocalOnly, SecurityHeaders
-from backend.api.routers import catalogue, curves, events, figures, health, jobs, measurements, presets, runs, workers
+from backend.api.routers import (
+    accounting,
+    catalogue,
+    curves,
+    events,
+    figures,
+    health,
+    jobs,
+    measurements,
+    presets,
+    runs,
+    workers,
+)
 from backend.logs import get_logger
 from backend.settings import Settings, get_settings
 from backend.store import schema
@@ -73,6 +85,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         curves.frontier_router,
         figures.router,
         workers.router,
+        accounting.router,
     ):
         app.include_router(router, prefix="/api")
     # The last one added is the outermost.

@@ -7,7 +7,7 @@ epsilon. Adjacency is add/remove of one record: both directions are composed, an
 
 >>> bounds = epsilon(1.0, 1e-5, 0.01, 1000)
 >>> round(bounds.lower, 3), round(bounds.upper, 3)
-(1.825, 1.832)
+(1.824, 1.833)
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Complexes = np.ndarray[Any, np.dtype[np.complex128]]
 RELATIVE_ERROR = 2e-3
 #: Error in delta that grid and window may make together, as a share of delta.
 DELTA_ERROR = 1e-3
-#: Most points of a grid, 32 MiB an array; beyond it the grid is coarser, and the interval accordingly wider.
-MOST_POINTS = 1 << 22
+#: Most points of a grid, 16 MiB an array; beyond it the grid is coarser, and the interval accordingly wider.
+MOST_POINTS = 1 << 21
 #: Renyi orders of the tails. Higher ones matter where little happens per step.
 TAIL_ORDERS: tuple[float, ...] = (*accounting.ORDERS, 2048.0, 4096.0)
 #: Composite Gauss-Legendre rule for the mean loss: panels, and nodes of each.

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -160,3 +160,17 @@ export const figuresGetFigure = <ThrowOnError extends boolean = false>(options: 
  * Those heard of within the last week.
  */
 export const workersListWorkers = <ThrowOnError extends boolean = false>(options?: Options<WorkersListWorkersData, ThrowOnError>): RequestResult<WorkersListWorkersResponses, WorkersListWorkersErrors, ThrowOnError> => (options?.client ?? client).get<WorkersListWorkersResponses, WorkersListWorkersErrors, ThrowOnError>({ url: '/api/workers', ...options });
+
+/**
+ * Noise of an epsilon, epsilon of a noise
+ *
+ * By up to three accountants, for adding or removing one record. Stores nothing but a cache of its answers.
+ */
+export const accountingCalculate = <ThrowOnError extends boolean = false>(options: Options<AccountingCalculateData, ThrowOnError>): RequestResult<AccountingCalculateResponses, AccountingCalculateErrors, ThrowOnError> => (options.client ?? client).post<AccountingCalculateResponses, AccountingCalculateErrors, ThrowOnError>({
+    url: '/api/accounting',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});

@@ -5,6 +5,108 @@ export type ClientOptions = {
 };
 
 /**
+ * Account
+ *
+ * One epsilon beside one noise multiplier, by one accountant. Epsilon never exceeds what was asked.
+ */
+export type Account = {
+    /**
+     * Accountant
+     */
+    accountant: 'rdp' | 'prv' | 'pld';
+    /**
+     * Epsilon
+     */
+    epsilon: number;
+    /**
+     * Sigma
+     */
+    sigma: number;
+};
+
+/**
+ * Accounting
+ *
+ * The training that was meant, and one entry per accountant and asked epsilon or noise.
+ */
+export type Accounting = {
+    /**
+     * Sampling Rate
+     *
+     * Probability with which a row joins a batch.
+     */
+    sampling_rate: number;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Delta
+     */
+    delta: number;
+    /**
+     * Noise
+     *
+     * Noise multipliers of the asked epsilons, in their order.
+     */
+    noise: Array<Account>;
+    /**
+     * Cost
+     *
+     * Epsilons of the asked noise multipliers, in their order.
+     */
+    cost: Array<Account>;
+};
+
+/**
+ * AccountingRequest
+ *
+ * A training with Poisson sampling and Gaussian noise, and what to work out for it.
+ */
+export type AccountingRequest = {
+    /**
+     * Rows
+     *
+     * Training rows n.
+     */
+    rows: number;
+    /**
+     * Batch Size
+     *
+     * Expected rows of a batch, at most n.
+     */
+    batch_size: number;
+    /**
+     * Epochs
+     *
+     * Epochs of n / batch size steps each.
+     */
+    epochs: number;
+    /**
+     * Delta
+     *
+     * None: the largest power of ten below 1 / n.
+     */
+    delta?: number | null;
+    /**
+     * Epsilons
+     *
+     * For each, the noise multiplier that it needs.
+     */
+    epsilons?: Array<number>;
+    /**
+     * Sigmas
+     *
+     * For each noise multiplier, the epsilon that it costs.
+     */
+    sigmas?: Array<number>;
+    /**
+     * Accountants
+     */
+    accountants?: Array<'rdp' | 'prv' | 'pld'>;
+};
+
+/**
  * AttackChoice
  *
  * A membership-inference attack made on every run.
@@ -2576,3 +2678,32 @@ export type WorkersListWorkersResponses = {
 };
 
 export type WorkersListWorkersResponse = WorkersListWorkersResponses[keyof WorkersListWorkersResponses];
+
+export type AccountingCalculateData = {
+    body: AccountingRequest;
+    path?: never;
+    query?: never;
+    url: '/api/accounting';
+};
+
+export type AccountingCalculateErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type AccountingCalculateError = AccountingCalculateErrors[keyof AccountingCalculateErrors];
+
+export type AccountingCalculateResponses = {
+    /**
+     * Successful Response
+     */
+    200: Accounting;
+};
+
+export type AccountingCalculateResponse = AccountingCalculateResponses[keyof AccountingCalculateResponses];
