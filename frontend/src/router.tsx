@@ -58,6 +58,13 @@ const run = createRoute({
   component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
 })
 
+const calculator = createRoute({
+  getParentRoute: () => root,
+  path: '/calculator',
+  validateSearch: views.calculator,
+  component: lazyRouteComponent(() => import('./pages/calculator/CalculatorPage'), 'CalculatorPage'),
+})
+
 const data = createRoute({
   getParentRoute: () => root,
   path: '/data',
@@ -70,7 +77,7 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import('./pages/workers/WorkersPage'), 'WorkersPage'),
 })
 
-const routeTree = root.addChildren([home, newStudy, studies, study, explore, run, data, workers])
+const routeTree = root.addChildren([home, newStudy, studies, study, explore, run, calculator, data, workers])
 
 export const createAppRouter = (queries: QueryClient) =>
   createRouter({

@@ -1,13 +1,17 @@
-import { Text } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import type { RunDetail } from '~/api'
-import { number } from '~/lib/format'
-import { privacyOf } from '~/lib/privacy'
+import { jobQuery } from '~/data/queries'
+import { integer, number } from '~/lib/format'
+import { accountsOf, ofGroup, ofRuns, privacyOf } from '~/lib/privacy'
+import { AccountantTable } from './AccountantTable'
 import { type Fact, Facts } from './Facts'
 import { Term } from './Term'
 
 /** What is claimed, at which delta, with which noise, and what the claim covers. */
 export function PrivacyBlock({ run }: { run: RunDetail }) {
   const claim = privacyOf(run)
+  const trainings = useTrainings(claim ? run.jobs?.[0] : undefined)
   if (!claim)
     return (
       <Text size="sm" c="dimmed">
@@ -15,6 +19,7 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
         reveals of a row.
       </Text>
     )
+  const accounts = accountsOf(run)
   const facts: Fact[] = [
     { key: 'epsilon', name: <Term name="epsilon">Claimed ε</Term>, value: number(claim.epsilon) },
     { key: 'delta', name: <Term name="delta">δ</Term>, value: number(claim.delta) },
@@ -34,5 +39,43 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
         'One training with these parameters, for adding or removing one row. Choosing among settings by looking at the data is not covered.',
     },
   ]
-  return <Facts facts={facts.filter((fact) => fact.value !== '–')} />
+  if (claim.epsilon !== null && claim.delta !== null) {
+    const guarantee = { epsilon: claim.epsilon, delta: claim.delta }
+    facts.push({
+      key: 'group',
+      name: <Term name="group_privacy">Several rows</Term>,
+      value: `Two rows together: ${worded(ofGroup(guarantee, 2))}. Five: ${worded(ofGroup(guarantee, 5))}.`,
+    })
+    if (trainings > 1)
+      facts.push({
+        key: 'tuning',
+        name: <Term name="tuning_cost">Choosing among runs</Term>,
+        value: `If the best of ${integer(trainings)} trainings with this budget, as many as the study has, were chosen by looking at the data: ${worded(ofRuns(guarantee, trainings))} by naive composition.`,
+      })
+  }
+  return (
+    <Stack gap="sm">
+      <Facts facts={facts.filter((fact) => fact.value !== '–')} />
+      {accounts.length > 0 && (
+        <>
+          <AccountantTable accounts={accounts} />
+          <Text size="xs" c="dimmed">
+            ε is what the σ of this run costs by each accountant; σ needed is what the asked ε would have
+            taken. All three are upper bounds.
+          </Text>
+        </>
+      )}
+    </Stack>
+  )
+}
+
+/** A guarantee in words; a δ of one or more promises nothing. */
+function worded({ epsilon, delta }: { epsilon: number; delta: number }): string {
+  return delta < 1 ? `ε = ${number(epsilon)} at δ = ${number(delta)}` : 'nothing is promised'
+}
+
+/** How many trainings a study has; 0 while it is not known. */
+function useTrainings(job: string | undefined): number {
+  const { data } = useQuery({ ...jobQuery(job ?? ''), enabled: job !== undefined })
+  return data?.runs ?? 0
 }

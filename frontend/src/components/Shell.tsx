@@ -1,6 +1,12 @@
 import { AppShell, Burger, Group, NavLink, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { IconChartDots3, IconDatabase, IconListDetails, IconServer2 } from '@tabler/icons-react'
+import {
+  IconCalculator,
+  IconChartDots3,
+  IconDatabase,
+  IconListDetails,
+  IconServer2,
+} from '@tabler/icons-react'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { HealthLine } from './HealthLine'
 import { Logo } from './Logo'
@@ -8,7 +14,7 @@ import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
 
 interface Place {
-  to: '/studies' | '/explore' | '/data' | '/workers'
+  to: '/studies' | '/explore' | '/calculator' | '/data' | '/workers'
   label: string
   icon: typeof IconDatabase
   /** Pages that belong to this place without lying under its address. */
@@ -18,6 +24,7 @@ interface Place {
 const PLACES: Place[] = [
   { to: '/studies', label: 'Studies', icon: IconListDetails, also: ['/new', '/runs'] },
   { to: '/explore', label: 'Explore', icon: IconChartDots3 },
+  { to: '/calculator', label: 'Calculator', icon: IconCalculator },
   { to: '/data', label: 'Data', icon: IconDatabase },
   { to: '/workers', label: 'Workers', icon: IconServer2 },
 ]

@@ -73,6 +73,19 @@ describe('PrivacyBlock', () => {
       measurements: [{ metric: 'epsilon', subgroup: 'all', split: 'test', value: 2 }],
     }) as unknown as RunDetail
 
+  it('shows what each accountant says, and what several rows and runs are promised', async () => {
+    const more = { delta: 1e-5, epsilon_rdp: 2, epsilon_prv: 1.7, epsilon_pld: 1.69 }
+    const sigmas = { sigma_rdp: 1, sigma_prv: 0.9, sigma_pld: 0.89 }
+    const values = Object.entries({ ...more, ...sigmas })
+    const one = run('keyed')
+    const measurements = values.map(([metric, value]) => ({ metric, value, subgroup: 'all', split: 'test' }))
+    const whole = { ...one, measurements: [...one.measurements, ...measurements] } as RunDetail
+    render(<PrivacyBlock run={whole} />)
+    const cells = screen.getAllByRole('cell').map((cell) => cell.textContent)
+    expect(cells).toEqual(['RDP (claimed)', '2', '1', 'PRV', '1.7', '0.9', 'PLD', '1.69', '0.89'])
+    expect(screen.getByText(/Two rows together: ε = 4 at δ = 8.39 × 10⁻⁵/)).toBeVisible()
+  })
+
   it('says where the noise was drawn from', () => {
     const { unmount } = render(<PrivacyBlock run={run('system')} />)
     expect(screen.getByText(/operating system/)).toBeInTheDocument()

@@ -108,6 +108,22 @@ export const previewQuery = (spec: Spec) =>
     staleTime: 20_000,
   })
 
+/** One accountant's part of the calculator: the fast ones do not wait for the slow. */
+export const accountingQuery = (request: api.AccountingRequest | null, accountant: 'rdp' | 'prv' | 'pld') =>
+  queryOptions({
+    queryKey: ['accounting', accountant, request],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.accountingCalculate({
+          body: { ...(request as api.AccountingRequest), accountants: [accountant] },
+          signal,
+        }),
+      ),
+    enabled: request !== null,
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+
 export function isLive(status: api.Job['status']): boolean {
   return status === 'queued' || status === 'running'
 }

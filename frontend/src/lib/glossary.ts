@@ -10,6 +10,18 @@ export const glossary = {
     'Sampling rate: the probability with which each training row joins a batch, independently of every other row.',
   accountant:
     'Accountant: the calculation that adds up what every training step reveals into one ε at a given δ.',
+  rdp: 'RDP: bounds the Rényi divergence of all steps and converts it once; takes milliseconds and asks for a few per cent more noise than needed.',
+  prv: 'PRV: composes the privacy loss of every step numerically (Gopi, Lee and Wutschitz 2021) and adds its largest possible error.',
+  pld: 'PLD: composes a privacy loss distribution that was rounded upwards (Doroshenko et al. 2022), by Google’s dp-accounting library.',
+  sigma_needed:
+    'σ needed: the smallest noise multiplier with which this accountant grants the ε that was asked.',
+  group_privacy:
+    'Group privacy: what several rows together, such as those of one person or household, are promised; both ε and δ grow with their number.',
+  tuning_cost:
+    'Tuning: choosing the best of several private trainings by looking at the data costs more than one of them; naive composition adds up their ε and δ.',
+  train_rows: 'Training rows n: rows that the model is trained on, without validation and test rows.',
+  expected_batch:
+    'Expected batch size: the sampling rate times n; Poisson batches vary around it, and sums are divided by it.',
   steps: 'Steps: how often the model’s weights are updated during one training.',
   tpr_at_fpr:
     'TPR at 0.1 % FPR: the share of training rows an attacker recognises while wrongly accusing only one outsider in a thousand.',

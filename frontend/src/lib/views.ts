@@ -35,6 +35,25 @@ export const newStudy = (raw: Raw): NewStudyView => ({
   as: oneOf(raw.as, ['form', 'json', 'code']),
 })
 
+/** The calculator's fields as they were typed; what is absent has the default. */
+export interface CalculatorView {
+  n?: string
+  batch?: string
+  epochs?: string
+  delta?: string
+  epsilons?: string
+  sigmas?: string
+}
+
+export const calculator = (raw: Raw): CalculatorView => ({
+  n: name(raw.n),
+  batch: name(raw.batch),
+  epochs: name(raw.epochs),
+  delta: name(raw.delta),
+  epsilons: name(raw.epsilons),
+  sigmas: name(raw.sigmas),
+})
+
 export interface StudiesView {
   status?: JobStatus
   text?: string
