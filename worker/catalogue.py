@@ -9,6 +9,7 @@ from backend.contracts.catalogue import Catalogue, DatasetFacts, DatasetVariant,
 from backend.contracts.runs import canonical_hash
 from backend.contracts.training import Training
 from worker.attacks._report import metrics_of
+from worker.plugins import Audit
 from worker.registry import Found, Registry, engine_version, registry
 from worker.training.engines import ENGINES
 
@@ -32,8 +33,12 @@ def build_catalogue(found: Registry | None = None) -> Catalogue:
 
 def _metrics(plugins: Registry) -> list[MetricInfo]:
     families = [metric for one in plugins.all("metric") for metric in one.plugin.metrics]
-    attacks = [metric for one in plugins.all("attack") for metric in metrics_of(one.plugin.name, one.plugin.title)]
+    attacks = [metric for one in plugins.all("attack") for metric in _metrics_of_attack(one.plugin)]
     return families + attacks
+
+
+def _metrics_of_attack(attack: Any) -> tuple[MetricInfo, ...]:
+    return attack.metrics if isinstance(attack, Audit) else metrics_of(attack.name, attack.title)
 
 
 def _describe(one: Found) -> Plugin:

@@ -16,6 +16,7 @@ from worker.datasets._prepared import Data
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
 from worker.privacy.accounting import side_by_side
+from worker.plugins import Audit
 from worker.registry import registry
 from worker.shadows import References
 from worker.training.engine import Trained, Work
@@ -105,6 +106,9 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
         candidates = _candidates(fleet[0][0], train, tested, chosen, chosen_groups)
         for part in setting.attacks:
             attack = registry().find("attack", part.name).plugin
+            if isinstance(attack, Audit):
+                _extend(found, (_audited(attack, part.params, *one) for one in fleet))
+                continue
             scores = attack.score(candidates, attack.Params.model_validate(part.params))
             figures, curves = report(attack.name, scores, candidates.members, candidates.groups)
             _extend(found, measurements(figures, shape, "test"))
@@ -119,6 +123,14 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
         )
         for run, (_, trained) in enumerate(fleet)
     ]
+
+
+def _audited(audit: Audit[Any], params: dict[str, Any], prepared: Prepared, trained: Trained) -> list[Measurement]:
+    """The figures of an audit; none of a run that claims no epsilon."""
+    if prepared.work.budget is None:
+        return []
+    figures = audit.audit(prepared, trained, audit.Params.model_validate(params))
+    return measurements(figures, (), "test")[0]
 
 
 def _extend(lists: Sequence[list[T]], more: Iterable[Iterable[T]]) -> None:

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 
     from worker.attacks._target import Target
     from worker.datasets._table import Table
+    from worker.evaluate import Prepared
     from worker.metrics._predictions import Figure, Groups, Predictions
+    from worker.training.engine import Trained
 
-__all__ = ["Attack", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
+__all__ = ["Attack", "Audit", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
 
 #: A numpy array, a torch tensor or a number.
 Array = Any
@@ -161,3 +163,19 @@ class Attack(_Plugin[P]):
     @abstractmethod
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
         """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`."""
+
+class Audit(Attack[P]):
+    """A test of the claimed epsilon: trains anew with records of its own and bounds epsilon from below.
+
+    A study lists it among its attacks. It has metrics of its own instead of an attack's, and scores no rows.
+    """
+
+    metrics: ClassVar[tuple[MetricInfo, ...]]
+
+    def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
+        """Never called."""
+        raise NotImplementedError(f"{self.name} is an audit: it trains its own models and scores no rows.")
+
+    @abstractmethod
+    def audit(self, prepared: Prepared, trained: Trained, params: P) -> Iterable[Figure]:
+        """Figures of one private run, each with the one subgroup `all`."""

@@ -98,6 +98,25 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Canaries:
+    """Records made up for an audit ("Dirac canaries"): each has a very long gradient along one weight and nothing else.
+
+    An included canary joins each Poisson batch as a record does, and its gradient is scaled by the method, so that it
+    adds at most the stated sensitivity. `length` is the norm before that, in multiples of the sensitivity; a method
+    keeps such a gradient only as far as it clips.
+
+    `observed` receives a row `[canaries]` per step: the noisy sum at the canaries' weights less what the training rows
+    added there, in multiples of the step's sensitivity. Without noise it is 1 where a canary was in the batch, 0 else.
+    """
+
+    #: `[canaries]` places among the flattened weights, all different, and whether each canary is in the data.
+    places: Integers
+    included: Array
+    length: float = 1e4
+    observed: list[Array] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Work:
     """One run as an engine needs it: nothing in it knows of jobs or databases."""
 
@@ -115,11 +134,15 @@ class Work:
     budget: Budget | None
     train: Examples
     validation: Examples
+    #: Only in audits, and only for engines with `takes_canaries`.
+    canaries: Canaries | None = None
+    #: The public n, where an audit added rows that the run's own constants must not follow.
+    public_rows: int | None = None
 
     @property
     def expected_batch(self) -> float:
         """Expected rows of a batch: what every summed gradient is divided by."""
-        return self.schedule.sampling_rate * len(self.train)
+        return self.schedule.sampling_rate * (self.public_rows or len(self.train))
 
     def learning_rate(self, step: int) -> float:
         """Of one step, by the run's schedule."""
@@ -189,6 +212,8 @@ def choose(work: Work, engines: Iterable[Engine]) -> Engine:
     reasons = []
     for engine in engines:
         reason = engine.refuses(work)
+        if work.canaries is not None and not getattr(engine, "takes_canaries", False):
+            reason = "it does not add the canaries of an audit"
         if reason is None:
             return engine
         reasons.append(f"{engine.name}: {reason}")

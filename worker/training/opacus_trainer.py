@@ -45,6 +45,7 @@ class OpacusEngine:
 
     name = "opacus"
     stacks = False
+    takes_canaries = True
 
     def __init__(self, way: Way = "auto", device: str = "cpu") -> None:
         self.way = way
@@ -176,7 +177,10 @@ class _Run:
             gradients = self._zeros()
             empty = torch.zeros(0, device=self.device)
             statistic = method.statistic(empty, state, params)
+        before = self._add_canaries(gradients, sensitivity, step)
         self._add_noise(gradients, budget.gradient_multiplier * sensitivity, step)
+        if work.canaries is not None:
+            work.canaries.observed.append((self._at_canaries(gradients) - before) / sensitivity)
         if statistic is None:
             self.state = method.update(state, None, params)
         else:
@@ -184,6 +188,34 @@ class _Run:
             noise = (budget.statistic_std or 0.0) * work.streams.statistic_noise(step)
             self.state = method.update(state, 0.5 + (centred + noise) / work.expected_batch, params)
         return gradients
+
+    def _add_canaries(self, gradients: list[torch.Tensor], sensitivity: float, step: int) -> Array:
+        """Adds those of this step's batch, scaled by the method; answers what the rows alone had made of their places.
+
+        Each takes part in the method's scale as a record would, but not in its statistic: one count in two queries
+        would be a stronger canary, and the audit of the gradient is valid without it.
+        """
+        canaries, method = self.work.canaries, self.work.method
+        if canaries is None:
+            return np.zeros(0)
+        before = self._at_canaries(gradients)
+        drawn = self.work.streams.canary_batch(step, len(canaries.places), self.work.schedule.sampling_rate)
+        drawn = drawn[canaries.included[drawn]]
+        length = torch.full((1,), canaries.length * sensitivity, device=self.device)
+        kept = float(length * method.scale(length, self.state, self.work.method_params))
+        ends = np.cumsum([g.numel() for g in gradients])
+        for place in canaries.places[drawn]:
+            part = int(np.searchsorted(ends, place, side="right"))
+            shape = tuple(gradients[part].shape)
+            start = int(ends[part]) - gradients[part].numel()
+            gradients[part][tuple(map(int, np.unravel_index(int(place) - start, shape)))] += kept
+        return before
+
+    def _at_canaries(self, gradients: list[torch.Tensor]) -> Array:
+        """`[canaries]` float64: the summed gradient at their places."""
+        assert self.work.canaries is not None
+        flat = torch.cat([g.reshape(-1) for g in gradients]).cpu().numpy()
+        return np.asarray(flat[self.work.canaries.places], np.float64)
 
     def _add_noise(self, gradients: list[torch.Tensor], deviation: float, step: int) -> None:
         noise = torch.from_numpy(self.work.streams.noise(step, sum(g.numel() for g in gradients))).to(self.device)

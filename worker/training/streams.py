@@ -49,6 +49,9 @@ class Purpose(IntEnum):
     NOISE = 4
     STATISTIC_NOISE = 5
     SUBSET = 6
+    CANARY_INCLUDED = 7
+    CANARY_CHOICE = 8
+    CANARY_BATCH = 9
 
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -287,6 +290,10 @@ class Streams:
     def batch(self, step: int, rows: int, rate: float) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Rows of the Poisson batch of one step, ascending; the same for all runs of a seed."""
         return poisson(self.shared, Purpose.MASK, step, rows, rate)
+
+    def canary_batch(self, step: int, canaries: int, rate: float) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Canaries of an audit that join the batch of one step, as rows do; this run's alone."""
+        return poisson(self.own, Purpose.CANARY_BATCH, step, canaries, rate)
 
     def noise(self, step: int, count: int) -> Floats:
         """`[count]` standard normals for the gradient of one step; this run's alone."""
