@@ -26,6 +26,7 @@ from backend.api.routers import (
     jobs,
     measurements,
     presets,
+    reproduction,
     runs,
     workers,
 )
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         curves.router,
         curves.frontier_router,
         figures.router,
+        reproduction.router,
         workers.router,
         accounting.router,
     ):

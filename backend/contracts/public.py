@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from backend.contracts.base import Contract, Params
-from backend.contracts.results import JobStatus, Problem, Progress, Roc, RunStatus, Series
+from backend.contracts.results import Exposed, JobStatus, Problem, Progress, Roc, RunStatus, Series
 from backend.contracts.runs import Setting
 from backend.contracts.spec import JobSpec
 
@@ -64,6 +64,78 @@ class Claim(Contract):
     value: float | None = None
     unit: str = ""
     source: str = ""
+    metric: str | None = Field(default=None, description="Metric that the claim is about, such as loss_gap.")
+    method: str | None = Field(default=None, description="Method that is claimed to be better.")
+    reference: str | None = Field(default=None, description="Method that it is compared with.")
+    direction: Literal["lower", "higher"] = "lower"
+
+
+class Verdict(Contract):
+    """What a study says of a claim; the sentence follows from its tests by the stated rule."""
+
+    statement: str
+    value: float | None = None
+    source: str = ""
+    outcome: Literal["reproduced", "partly", "not", "open"]
+    sentence: str
+
+
+class ProtocolResult(Contract):
+    """A method against a reference in one way of tuning. Reductions are in % of the reference's mean."""
+
+    protocol: str
+    subgroup: str
+    epsilon: float
+    method: str
+    reference: str
+    setting_id: int
+    reference_setting_id: int
+    pairs: int
+    gap: float | None
+    reference_gap: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    reduction: float | None
+    reduction_low: float | None
+    reduction_high: float | None
+    rank_biserial: float
+    p: float | None
+    p_sign_flip: float | None
+    corrected: float | None
+    seeds_needed: int | None = Field(description="Seeds that find this difference with 80 % power, corrected.")
+
+
+class ProtocolRow(Contract):
+    """One method at one epsilon in one way of tuning; means over seeds, on test rows."""
+
+    protocol: str
+    subgroup: str
+    epsilon: float | None
+    method: str
+    setting_id: int
+    label: str
+    gap: float | None
+    excess_gap: float | None = Field(description="Gap less that of the model without privacy, same seeds.")
+    loss: float | None
+    accuracy: float | None
+    auroc: float | None
+    calibration_error: float | None
+    majority_share: float | None
+    degenerate: bool
+
+
+class Reproduction(Contract):
+    """A preset's claims put to the test: verdicts, comparisons and what stands beside them."""
+
+    preset: str
+    rule: str
+    verdicts: list[Verdict]
+    protocols: dict[str, str]
+    comparisons: list[ProtocolResult]
+    rows: list[ProtocolRow]
+    degenerate_settings: int
+    notes: list[str]
 
 
 class Preset(Contract):
@@ -139,6 +211,7 @@ class Job(Contract):
     tags: list[str]
     priority: int
     preset: str | None
+    alarm: str | None = Field(default=None, description="That audits refute the claimed epsilon of some of its runs.")
 
 
 class JobDetail(Job):
@@ -164,6 +237,7 @@ class Run(Contract):
     message: str | None
     finished_at: datetime | None
     reused: bool = Field(default=False, description="Measured before the job that lists it.")
+    alarm: str | None = Field(default=None, description="What an audit says that refutes the claimed epsilon.")
 
 
 class MeasurementOut(Contract):
@@ -183,7 +257,7 @@ class MeasurementOut(Contract):
 
 
 class RunDetail(Run):
-    """A run whole: configuration, results, history and ROC curves."""
+    """A run whole: configuration, results, history, ROC curves and exposed records."""
 
     config_hash: str
     setting: Setting
@@ -191,6 +265,7 @@ class RunDetail(Run):
     measurements: list[MeasurementOut]
     history: list[Series]
     rocs: list[Roc]
+    exposed: list[Exposed]
 
 
 class CurvePoint(Contract):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from backend.analysis.power import most_tests
 from backend.contracts.expansion import expand
 from backend.contracts.public import Preset
 from backend.errors import NotFound
@@ -48,15 +49,18 @@ def test_quickstart_is_the_study_that_the_readme_tells_of(real_catalogue):
     assert len(expand(spec, real_catalogue, max_runs=5000).configs) == 39
 
 
-def test_softadaclip_tunes_every_method_over_as_many_settings(real_catalogue):
-    preset = get_preset("softadaclip-adult")
+@pytest.mark.parametrize("name", ["softadaclip-adult", "softadaclip-adult-balanced"])
+def test_softadaclip_tunes_every_method_over_as_many_settings(real_catalogue, name):
+    preset = get_preset(name)
     expansion = expand(preset.spec, real_catalogue, max_runs=5000)
     per_epsilon = [
         count // len(method.params.get("epsilon", [None]))
         for count, method in zip(expansion.settings_per_method, preset.spec.methods, strict=True)
     ]
     assert set(per_epsilon) == {24}
-    assert len(preset.spec.seed_list()) == 10
+    family = 3 * len(preset.spec.dataset.subgroups) * len(preset.claims)
+    assert most_tests(len(preset.spec.seed_list())) >= family == 18
+    assert {(c.metric, c.method, c.direction) for c in preset.claims} == {("loss_gap", "soft_ada_clip", "lower")}
     assert [claim.value for claim in preset.claims] == [87, 48]
     assert all("2510.01447" in claim.source for claim in preset.claims)
 

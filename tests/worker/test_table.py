@@ -39,6 +39,17 @@ def test_adult_keeps_rows_with_missing_values_as_a_category_when_asked():
     assert "?" in whole.categories[whole.categorical_names.index("workclass")]
 
 
+@pytest.mark.parametrize("missing", ["drop", "category"])
+@pytest.mark.parametrize("balance", ["sex", "race"])
+def test_adult_balanced_has_groups_of_one_size_and_the_stated_rows(missing, balance):
+    params = AdultParams(missing=missing, balance=balance)
+    table = PLUGIN.load(params)
+    assert len(set(np.bincount(table.attributes[balance].codes))) == 1
+    assert table.rows == PLUGIN.facts(params).rows
+    assert len(table.split(0).train) == PLUGIN.facts(params).train_rows
+    assert np.array_equal(table.numeric, PLUGIN.load(params).numeric)
+
+
 def test_adult_categories_all_occur(table):
     for column, values in enumerate(table.categories):
         assert "?" not in values

@@ -28,6 +28,13 @@ SEXES = ("Female", "Male")
 RACES = ("Amer-Indian-Eskimo", "Asian-Pac-Islander", "Black", "Other", "White")
 MISSING = "?"
 ALL_ROWS, COMPLETE_ROWS = 48_842, 45_222
+#: Rows with `missing` and `balance`: number of groups times the smallest of them. A test counts them in the file.
+BALANCED_ROWS = {
+    ("drop", "sex"): 2 * 14_695,
+    ("category", "sex"): 2 * 16_192,
+    ("drop", "race"): 5 * 353,
+    ("category", "race"): 5 * 406,
+}
 
 
 class AdultParams(Params):
@@ -49,6 +56,13 @@ class AdultParams(Params):
         False,
         "Use the census weight",
         "Keep the column fnlwgt, a sampling weight of the census that says nothing of the person.",
+        advanced=True,
+    )
+    balance: Literal["none", "sex", "race"] = param(
+        "none",
+        "Balanced groups",
+        "Keep of every group only as many rows as the smallest has, drawn before the split: as many women as men "
+        "(Esipova et al. 2023), or as many of every race.",
         advanced=True,
     )
     limit: int | None = param(
@@ -78,6 +92,8 @@ class Adult(Dataset[AdultParams]):
     def facts(self, params: AdultParams) -> DatasetFacts:
         """From the file's presence and hash; the rows follow from the parameters."""
         rows = ALL_ROWS if params.missing == "category" else COMPLETE_ROWS
+        if params.balance != "none":
+            rows = BALANCED_ROWS[params.missing, params.balance]
         rows = rows if params.limit is None else min(rows, params.limit)
         present = FILE.is_file()
         return DatasetFacts(
@@ -111,7 +127,10 @@ class Adult(Dataset[AdultParams]):
         complete = ~np.any([codes == values.index(MISSING) for codes, values in coded.values() if MISSING in values], 0)
         if params.missing == "drop":
             coded = {name: _occurring(column, complete) for name, column in coded.items()}
-        kept = _kept_rows(np.flatnonzero(complete) if params.missing == "drop" else np.arange(len(complete)), params)
+        kept = np.flatnonzero(complete) if params.missing == "drop" else np.arange(len(complete))
+        if params.balance != "none":
+            kept = _balanced_rows(kept, coded[params.balance][0])
+        kept = _kept_rows(kept, params)
 
         ages = np.digitize(numeric["age"][kept], AGE_EDGES)
         target, classes = _select(coded["income"], kept)
@@ -180,6 +199,14 @@ def _kept_rows(rows: np.ndarray[Any, Any], params: AdultParams) -> np.ndarray[An
         return rows
     drawn = words(shared_key(0), Purpose.SUBSET, 0, len(rows))
     return np.sort(rows[np.argsort(drawn, kind="stable")[: params.limit]])
+
+
+def _balanced_rows(rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Of every group as many of `rows` as the smallest has; the same rows every time. `codes` is of the whole file."""
+    drawn = words(shared_key(0), Purpose.SUBSET, 1, len(rows))
+    order = rows[np.argsort(drawn, kind="stable")]
+    groups = [order[codes[order] == code] for code in np.unique(codes[rows])]
+    return np.sort(np.concatenate([group[: min(map(len, groups))] for group in groups]))
 
 
 def _factors(coded: dict[str, Coded], kept: np.ndarray[Any, Any]) -> dict[str, Any]:

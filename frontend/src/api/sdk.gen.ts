@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -122,7 +122,7 @@ export const runsListJobRuns = <ThrowOnError extends boolean = false>(options: O
 /**
  * A run whole
  *
- * Configuration, measurements, training history and ROC curves.
+ * Configuration, measurements, training history, ROC curves and the most exposed records.
  */
 export const runsGetRun = <ThrowOnError extends boolean = false>(options: Options<RunsGetRunData, ThrowOnError>): RequestResult<RunsGetRunResponses, RunsGetRunErrors, ThrowOnError> => (options.client ?? client).get<RunsGetRunResponses, RunsGetRunErrors, ThrowOnError>({ url: '/api/runs/{run_id}', ...options });
 
@@ -153,6 +153,27 @@ export const frontierGetFrontier = <ThrowOnError extends boolean = false>(option
  * Where there is nothing to draw yet, `empty` says why and what to do.
  */
 export const figuresGetFigure = <ThrowOnError extends boolean = false>(options: Options<FiguresGetFigureData, ThrowOnError>): RequestResult<FiguresGetFigureResponses, FiguresGetFigureErrors, ThrowOnError> => (options.client ?? client).get<FiguresGetFigureResponses, FiguresGetFigureErrors, ThrowOnError>({ url: '/api/figures/{name}', ...options });
+
+/**
+ * Verdicts on the claims of a preset
+ *
+ * 404 where the job comes from no preset with a claim that can be tested.
+ */
+export const reproductionGet = <ThrowOnError extends boolean = false>(options: Options<ReproductionGetData, ThrowOnError>): RequestResult<ReproductionGetResponses, ReproductionGetErrors, ThrowOnError> => (options.client ?? client).get<ReproductionGetResponses, ReproductionGetErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/reproduction', ...options });
+
+/**
+ * The claims beside what was measured
+ *
+ * Reductions in every way of tuning, the paper's figures beside them, and the table with loss and AUROC.
+ */
+export const reproductionFigure = <ThrowOnError extends boolean = false>(options: Options<ReproductionFigureData, ThrowOnError>): RequestResult<ReproductionFigureResponses, ReproductionFigureErrors, ThrowOnError> => (options.client ?? client).get<ReproductionFigureResponses, ReproductionFigureErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/reproduction/figure', ...options });
+
+/**
+ * How much smaller each method's loss gap is
+ *
+ * In % of a reference method's, at each ε, with interval and corrected test.
+ */
+export const reproductionReductions = <ThrowOnError extends boolean = false>(options: Options<ReproductionReductionsData, ThrowOnError>): RequestResult<ReproductionReductionsResponses, ReproductionReductionsErrors, ThrowOnError> => (options.client ?? client).get<ReproductionReductionsResponses, ReproductionReductionsErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/reductions', ...options });
 
 /**
  * Workers, online ones first

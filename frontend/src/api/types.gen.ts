@@ -200,6 +200,28 @@ export type Claim = {
      * Source
      */
     source?: string;
+    /**
+     * Metric
+     *
+     * Metric that the claim is about, such as loss_gap.
+     */
+    metric?: string | null;
+    /**
+     * Method
+     *
+     * Method that is claimed to be better.
+     */
+    method?: string | null;
+    /**
+     * Reference
+     *
+     * Method that it is compared with.
+     */
+    reference?: string | null;
+    /**
+     * Direction
+     */
+    direction?: 'lower' | 'higher';
 };
 
 /**
@@ -476,6 +498,80 @@ export type Evaluation = {
      * Attacks
      */
     attacks?: Array<AttackChoice>;
+};
+
+/**
+ * Exposed
+ *
+ * What one attack with shadow models says of single records, or why an attack has no figures.
+ */
+export type Exposed = {
+    /**
+     * Attack
+     */
+    attack: string;
+    /**
+     * Models
+     *
+     * Shadow models that it compared with.
+     */
+    models?: number;
+    /**
+     * Left Out
+     *
+     * Shadow models that diverged or failed.
+     */
+    left_out?: number;
+    /**
+     * Unscored
+     *
+     * Rows that too few models were trained with or without.
+     */
+    unscored?: number;
+    /**
+     * Statement
+     *
+     * Why it has no figures.
+     */
+    statement?: string | null;
+    /**
+     * Records
+     *
+     * The most exposed first.
+     */
+    records?: Array<ExposedRecord>;
+};
+
+/**
+ * ExposedRecord
+ *
+ * A training row that an attack tells apart from others. Its content is never stored.
+ */
+export type ExposedRecord = {
+    /**
+     * Row
+     *
+     * Its place in the dataset's table, from 0.
+     */
+    row: number;
+    /**
+     * Score
+     *
+     * The attack's score; higher is more exposed.
+     */
+    score: number;
+    /**
+     * Percentile
+     *
+     * Share in per cent of all rows attacked whose score is lower.
+     */
+    percentile: number;
+    /**
+     * Subgroups
+     *
+     * Those of the study that it is in.
+     */
+    subgroups: Array<string>;
 };
 
 /**
@@ -1486,6 +1582,208 @@ export type Progress = {
 };
 
 /**
+ * ProtocolResult
+ *
+ * A method against a reference in one way of tuning. Reductions are in % of the reference's mean.
+ */
+export type ProtocolResult = {
+    /**
+     * Protocol
+     */
+    protocol: string;
+    /**
+     * Subgroup
+     */
+    subgroup: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Reference
+     */
+    reference: string;
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Reference Setting Id
+     */
+    reference_setting_id: number;
+    /**
+     * Pairs
+     */
+    pairs: number;
+    /**
+     * Gap
+     */
+    gap: number | null;
+    /**
+     * Reference Gap
+     */
+    reference_gap: number | null;
+    /**
+     * Difference
+     */
+    difference: number | null;
+    /**
+     * Difference Low
+     */
+    difference_low: number | null;
+    /**
+     * Difference High
+     */
+    difference_high: number | null;
+    /**
+     * Reduction
+     */
+    reduction: number | null;
+    /**
+     * Reduction Low
+     */
+    reduction_low: number | null;
+    /**
+     * Reduction High
+     */
+    reduction_high: number | null;
+    /**
+     * Rank Biserial
+     */
+    rank_biserial: number;
+    /**
+     * P
+     */
+    p: number | null;
+    /**
+     * P Sign Flip
+     */
+    p_sign_flip: number | null;
+    /**
+     * Corrected
+     */
+    corrected: number | null;
+    /**
+     * Seeds Needed
+     *
+     * Seeds that find this difference with 80 % power, corrected.
+     */
+    seeds_needed: number | null;
+};
+
+/**
+ * ProtocolRow
+ *
+ * One method at one epsilon in one way of tuning; means over seeds, on test rows.
+ */
+export type ProtocolRow = {
+    /**
+     * Protocol
+     */
+    protocol: string;
+    /**
+     * Subgroup
+     */
+    subgroup: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number | null;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Label
+     */
+    label: string;
+    /**
+     * Gap
+     */
+    gap: number | null;
+    /**
+     * Excess Gap
+     *
+     * Gap less that of the model without privacy, same seeds.
+     */
+    excess_gap: number | null;
+    /**
+     * Loss
+     */
+    loss: number | null;
+    /**
+     * Accuracy
+     */
+    accuracy: number | null;
+    /**
+     * Auroc
+     */
+    auroc: number | null;
+    /**
+     * Calibration Error
+     */
+    calibration_error: number | null;
+    /**
+     * Majority Share
+     */
+    majority_share: number | null;
+    /**
+     * Degenerate
+     */
+    degenerate: boolean;
+};
+
+/**
+ * Reproduction
+ *
+ * A preset's claims put to the test: verdicts, comparisons and what stands beside them.
+ */
+export type Reproduction = {
+    /**
+     * Preset
+     */
+    preset: string;
+    /**
+     * Rule
+     */
+    rule: string;
+    /**
+     * Verdicts
+     */
+    verdicts: Array<Verdict>;
+    /**
+     * Protocols
+     */
+    protocols: {
+        [key: string]: string;
+    };
+    /**
+     * Comparisons
+     */
+    comparisons: Array<ProtocolResult>;
+    /**
+     * Rows
+     */
+    rows: Array<ProtocolRow>;
+    /**
+     * Degenerate Settings
+     */
+    degenerate_settings: number;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+};
+
+/**
  * Roc
  *
  * ROC of one attack on one subgroup, thinned so that a log-log plot loses nothing one can see.
@@ -1588,7 +1886,7 @@ export type Run = {
 /**
  * RunDetail
  *
- * A run whole: configuration, results, history and ROC curves.
+ * A run whole: configuration, results, history, ROC curves and exposed records.
  */
 export type RunDetail = {
     /**
@@ -1672,6 +1970,10 @@ export type RunDetail = {
      * Rocs
      */
     rocs: Array<Roc>;
+    /**
+     * Exposed
+     */
+    exposed: Array<Exposed>;
 };
 
 /**
@@ -1757,6 +2059,34 @@ export type TableColumn = {
      * Numeric
      */
     numeric?: boolean;
+};
+
+/**
+ * Verdict
+ *
+ * What a study says of a claim; the sentence follows from its tests by the stated rule.
+ */
+export type Verdict = {
+    /**
+     * Statement
+     */
+    statement: string;
+    /**
+     * Value
+     */
+    value?: number | null;
+    /**
+     * Source
+     */
+    source?: string;
+    /**
+     * Outcome
+     */
+    outcome: 'reproduced' | 'partly' | 'not' | 'open';
+    /**
+     * Sentence
+     */
+    sentence: string;
 };
 
 /**
@@ -2649,6 +2979,154 @@ export type FiguresGetFigureResponses = {
 };
 
 export type FiguresGetFigureResponse = FiguresGetFigureResponses[keyof FiguresGetFigureResponses];
+
+export type ReproductionGetData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/api/jobs/{job_id}/reproduction';
+};
+
+export type ReproductionGetErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReproductionGetError = ReproductionGetErrors[keyof ReproductionGetErrors];
+
+export type ReproductionGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Reproduction;
+};
+
+export type ReproductionGetResponse = ReproductionGetResponses[keyof ReproductionGetResponses];
+
+export type ReproductionFigureData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: {
+        /**
+         * Subgroup
+         *
+         * Attribute; left out: the first.
+         */
+        subgroup?: string | null;
+        /**
+         * Theme
+         */
+        theme?: 'light' | 'dark';
+        /**
+         * Width
+         *
+         * Pixels it is drawn at, if known.
+         */
+        width?: number | null;
+    };
+    url: '/api/jobs/{job_id}/reproduction/figure';
+};
+
+export type ReproductionFigureErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReproductionFigureError = ReproductionFigureErrors[keyof ReproductionFigureErrors];
+
+export type ReproductionFigureResponses = {
+    /**
+     * Successful Response
+     */
+    200: Figure;
+};
+
+export type ReproductionFigureResponse = ReproductionFigureResponses[keyof ReproductionFigureResponses];
+
+export type ReproductionReductionsData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: {
+        /**
+         * Subgroup
+         *
+         * Attribute; left out: the first.
+         */
+        subgroup?: string | null;
+        /**
+         * Theme
+         */
+        theme?: 'light' | 'dark';
+        /**
+         * Width
+         *
+         * Pixels it is drawn at, if known.
+         */
+        width?: number | null;
+        /**
+         * Reference
+         *
+         * Method that the others are compared with.
+         */
+        reference?: string;
+    };
+    url: '/api/jobs/{job_id}/reductions';
+};
+
+export type ReproductionReductionsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReproductionReductionsError = ReproductionReductionsErrors[keyof ReproductionReductionsErrors];
+
+export type ReproductionReductionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Figure;
+};
+
+export type ReproductionReductionsResponse = ReproductionReductionsResponses[keyof ReproductionReductionsResponses];
 
 export type WorkersListWorkersData = {
     body?: never;

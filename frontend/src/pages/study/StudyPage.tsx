@@ -10,6 +10,8 @@ import { StatusBadge } from '~/components/StatusBadge'
 import { useJobEvents } from '~/data/events'
 import { isLive, jobQuery } from '~/data/queries'
 import { NoiseSection } from './NoiseSection'
+import { ReductionSection } from './ReductionSection'
+import { ReproductionSection } from './ReproductionSection'
 import { RocSection } from './RocSection'
 import { RunsSection } from './RunsSection'
 import { StudyActions } from './StudyActions'
@@ -47,6 +49,8 @@ export function StudyPage() {
           <>
             <TradeoffSection job={job} onSelectRun={select} />
             <StudyNotes job={job} />
+            <ReproductionSection job={job} />
+            <ReductionSection job={job} />
             <SubgroupsSection job={job} />
             <div className={classes.pair}>
               <RocSection job={job} />

@@ -1,0 +1,64 @@
+"""From the store to the figures of reductions."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from backend.analysis.effects import effect
+from backend.analysis.findings import _paired
+from backend.analysis.significance import MOST_EXACT, holm, wilcoxon
+from backend.api.services import charts
+from backend.api.services import reproduction as service
+from backend.contracts.public import Figure
+from backend.errors import InvalidRequest
+from backend.figures.reductions import Mark, reductions_figure, reproduction_figure_of
+from backend.figures.theme import THEMES, ThemeName
+
+
+def reductions(
+    session: Session, job_id: str, reference: str, subgroup: str | None, theme: ThemeName, width: int | None
+) -> Figure:
+    """Every private method against `reference` at each epsilon, each at its best validation loss."""
+    request = charts.Request(job_id=[job_id], subgroup=subgroup, choose=charts.LOSS)
+    try:
+        loaded = charts.load(session, request)
+    except InvalidRequest:
+        loaded = charts.load(session, request.model_copy(update={"choose": charts.AUTO}))
+    table = loaded.table
+    found: dict[float, dict[str, list[int]]] = {}
+    rows = dict(table.blocks())
+    for setting in rows:
+        info = table.infos[setting]
+        if info.epsilon is not None:
+            found.setdefault(info.epsilon, {}).setdefault(info.method, []).append(setting)
+    contexts = {table.infos[s].context for s in rows}
+    plain: list[tuple[str, float, Mark]] = []
+    for epsilon, methods in sorted(found.items()):
+        own = methods.get(reference, [])
+        for method, settings in sorted(methods.items()):
+            if method == reference or len(own) != 1 or len(settings) != 1 or len(contexts) != 1:
+                continue
+            left, right = _paired(table, rows[settings[0]], rows[own[0]])
+            if len(left) > MOST_EXACT:
+                continue
+            a, b = loaded.y.column.values[left], loaded.y.column.values[right]
+            ill = bool(2 * table.degenerate[left].sum() >= max(1, len(left)))
+            test = wilcoxon(a, b)
+            plain.append((method, epsilon, Mark(effect(a, b), test.p, None, test.reachable, ill)))
+    corrected = holm([m.p for _, _, m in plain])
+    marks = [(a, e, m.with_corrected(p)) for (a, e, m), p in zip(plain, corrected, strict=True)]
+    seeds = [m.effect.pairs for _, _, m in marks]
+    caption = charts.caption(loaded, "test", seeds, "") if seeds else "No results yet"
+    return reductions_figure(marks, reference, loaded.y.subgroup, loaded.words, THEMES[theme], caption, width)
+
+
+def reproduction_figure(
+    session: Session, job_id: str, subgroup: str | None, theme: ThemeName, width: int | None
+) -> Figure:
+    """The claims beside what was measured."""
+    found = service.evidence(session, job_id)
+    names = list(found.grid.gaps) if found.grid is not None else []
+    chosen = subgroup if subgroup in names else (names[0] if names else "all")
+    rows = [row for row in service.rows(found) if row.subgroup == chosen]
+    compared = [c for c in found.compared if c.subgroup == chosen]
+    return reproduction_figure_of(compared, rows, found.claims, chosen, found.words, THEMES[theme], width)

@@ -1,0 +1,52 @@
+import { Select, useComputedColorScheme } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { JobDetail } from '~/api'
+import { Panel } from '~/components/Panel'
+import { catalogueQuery, isLive } from '~/data/queries'
+import { words } from '~/lib/format'
+import { ClaimFigure } from './ClaimFigure'
+import { reductionsQuery } from './claims'
+
+/** How much smaller each method's loss gap is than another's; only where there are two private methods. */
+export function ReductionSection({ job }: { job: JobDetail }) {
+  const { data } = useQuery(catalogueQuery)
+  const plugins = (data?.plugins ?? []).filter((plugin) => plugin.kind === 'method' && plugin.method?.private)
+  const options = [...new Set(job.methods)]
+    .map((name) => plugins.find((plugin) => plugin.name === name))
+    .filter((plugin) => plugin !== undefined)
+    .map((plugin) => ({ value: plugin.name, label: plugin.title ?? words(plugin.name) }))
+  return options.length < 2 ? null : <Reductions job={job} options={options} />
+}
+
+function Reductions({ job, options }: { job: JobDetail; options: { value: string; label: string }[] }) {
+  const theme = useComputedColorScheme('light')
+  const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
+  const first = options.find((option) => option.value === 'dp_sgd') ?? options[0]
+  const [reference, setReference] = useState(first?.value ?? 'dp_sgd')
+  const look = { reference, theme, width: narrow ? 340 : undefined }
+  const query = useQuery(reductionsQuery(job.id, look))
+  return (
+    <Panel aria-label="Reduction of the loss gap">
+      <ClaimFigure
+        name={`reductions ${reference}`}
+        figure={query.data}
+        error={query.error}
+        onRetry={() => query.refetch()}
+        growing={isLive(job.status)}
+        controls={
+          <Select
+            size="xs"
+            w={{ base: '100%', sm: 210 }}
+            label="Compared with"
+            data={options}
+            value={reference}
+            allowDeselect={false}
+            onChange={(next) => next && setReference(next)}
+          />
+        }
+      />
+    </Panel>
+  )
+}
