@@ -33,7 +33,7 @@ def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], sessio
     rows, following = runs.page(
         session, job_id, limit=filters.limit, cursor=filters.cursor, method=filters.method, status=filters.status
     )
-    return Page(items=[views.run(row, reused) for row, reused in rows], next=following)
+    return Page(items=views.run_list(session, job_id, rows), next=following)
 
 
 @router.get("/runs/{run_id}", name="get_run", summary="A run whole")

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend import __version__
+from backend.api.services import alarms
 from backend.contracts.public import Health, Job, JobDetail, ProblemDetails, Run, RunDetail, Worker
 from backend.contracts.results import Progress
 from backend.contracts.runs import Setting
@@ -47,8 +48,11 @@ def _job_fields(row: JobRow, counts: dict[str, int]) -> dict[str, object]:
 
 def job_list(session: Session, rows: Sequence[JobRow]) -> list[Job]:
     """Jobs as lists show them."""
-    counts = jobs.counts(session, [row.id for row in rows])
-    return [Job.model_validate(_job_fields(row, counts.get(row.id, {}))) for row in rows]
+    ids = [row.id for row in rows]
+    counts, raised = jobs.counts(session, ids), alarms.of_jobs(session, ids)
+    return [
+        Job.model_validate({**_job_fields(row, counts.get(row.id, {})), "alarm": raised.get(row.id)}) for row in rows
+    ]
 
 
 def job_detail(session: Session, row: JobRow) -> JobDetail:
@@ -59,6 +63,7 @@ def job_detail(session: Session, row: JobRow) -> JobDetail:
             **_job_fields(row, counts),
             "spec": JobSpec.model_validate(row.spec),
             "subgroups": jobs.subgroups(session, row.id),
+            "alarm": alarms.of_jobs(session, [row.id]).get(row.id),
         }
     )
 
@@ -81,19 +86,22 @@ def _run_fields(row: RunRow, reused: bool) -> dict[str, object]:
     }
 
 
-def run(row: RunRow, reused: bool = False) -> Run:
-    """A run as lists show it."""
-    return Run.model_validate(_run_fields(row, reused))
+def run_list(session: Session, job_id: str, rows: Sequence[tuple[RunRow, bool]]) -> list[Run]:
+    """Runs of a job as lists show them; each comes with whether it is reused."""
+    raised = alarms.of_runs(session, job_id, [row.key for row, _ in rows])
+    return [Run.model_validate({**_run_fields(row, reused), "alarm": raised.get(row.key)}) for row, reused in rows]
 
 
 def run_detail(session: Session, row: RunRow) -> RunDetail:
     """A run whole, with all that it measured."""
+    of_jobs = runs.jobs_of(session, row.id)
     return RunDetail.model_validate(
         {
             **_run_fields(row, reused=False),
             "config_hash": row.config_hash,
             "setting": Setting.model_validate(row.setting.config),
-            "jobs": runs.jobs_of(session, row.id),
+            "jobs": of_jobs,
+            "alarm": alarms.of_run(session, of_jobs, row.key),
             "measurements": list(measurements.stream(session, measurements.Filter(run_id=[row.key]))),
             "history": runs.history(session, row.id),
             "rocs": [roc for _, roc in runs.rocs(session, [row.id])],

@@ -871,6 +871,12 @@ export type Job = {
      * Preset
      */
     preset: string | null;
+    /**
+     * Alarm
+     *
+     * That audits refute the claimed epsilon of some of its runs.
+     */
+    alarm?: string | null;
 };
 
 /**
@@ -964,6 +970,12 @@ export type JobDetail = {
      * Preset
      */
     preset: string | null;
+    /**
+     * Alarm
+     *
+     * That audits refute the claimed epsilon of some of its runs.
+     */
+    alarm?: string | null;
     spec: JobSpec;
     /**
      * Subgroups
@@ -1881,6 +1893,12 @@ export type Run = {
      * Measured before the job that lists it.
      */
     reused?: boolean;
+    /**
+     * Alarm
+     *
+     * What an audit says that refutes the claimed epsilon.
+     */
+    alarm?: string | null;
 };
 
 /**
@@ -1949,6 +1967,12 @@ export type RunDetail = {
      * Measured before the job that lists it.
      */
     reused?: boolean;
+    /**
+     * Alarm
+     *
+     * What an audit says that refutes the claimed epsilon.
+     */
+    alarm?: string | null;
     /**
      * Config Hash
      */

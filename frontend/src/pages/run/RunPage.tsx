@@ -2,6 +2,7 @@ import { Button, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import type { RunDetail } from '~/api'
+import { AuditAlarm } from '~/components/AuditAlarm'
 import { MeasurementTable } from '~/components/MeasurementTable'
 import { PageHeader } from '~/components/PageHeader'
 import { PageSkeleton } from '~/components/PageSkeleton'
@@ -43,6 +44,7 @@ export function RunPage() {
           </Button>
         ))}
       />
+      <AuditAlarm alarm={run.alarm} />
       <div className={classes.columns}>
         <Stack gap="md" className={classes.main}>
           {run.message && (

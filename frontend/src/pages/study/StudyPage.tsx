@@ -1,6 +1,7 @@
 import { Stack } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
+import { AuditAlarm } from '~/components/AuditAlarm'
 import { JobProgress } from '~/components/JobProgress'
 import { PageHeader } from '~/components/PageHeader'
 import { PageSkeleton } from '~/components/PageSkeleton'
@@ -42,6 +43,7 @@ export function StudyPage() {
         lead={<StudyLead job={job} />}
         actions={<StudyActions job={job} />}
       />
+      <AuditAlarm alarm={job.alarm} />
       <Stack gap="md">
         <JobProgress job={job} />
         {job.problem && <ProblemNotice problem={job.problem} />}

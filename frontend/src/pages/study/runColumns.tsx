@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { Run } from '~/api'
+import { AuditMark } from '~/components/AuditAlarm'
 import type { Column } from '~/components/DataTable'
 import { StatusBadge } from '~/components/StatusBadge'
 import { Term } from '~/components/Term'
@@ -68,6 +69,7 @@ export function runColumns(runs: readonly Run[], titles: ReadonlyMap<string, str
 
 function RunNotes({ run }: { run: Run }) {
   const notes = [
+    run.alarm && <AuditMark key="alarm" alarm={run.alarm} />,
     run.degenerate && (
       <Term key="degenerate" name="degenerate">
         degenerate

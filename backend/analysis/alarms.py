@@ -1,0 +1,73 @@
+"""Whether an audit refutes a claimed epsilon: the rule by which alarms are raised.
+
+An audit leaves four measurements of a run, `<audit>_epsilon` (a lower bound at 95 % confidence), `<audit>_correct`,
+`<audit>_guesses` and `<audit>_p_at_claim` (the p-value of the claimed epsilon). Of many honest audits one in twenty has
+a p-value below 0.05, so an alarm needs one below 0.05 divided by the number of audits of the job (Bonferroni): whatever
+their number, a job whose claims are all true raises one in at most 5 % of cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+#: Chance of a false alarm in a job.
+LEVEL = 0.05
+P_AT_CLAIM, BOUND = "_p_at_claim", "_epsilon"
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One audit of one run: its p-value at the claim, its bound, and the claim."""
+
+    run: str
+    audit: str
+    p: float
+    bound: float | None
+    claim: float | None
+
+
+def audited(figures: Iterable[tuple[str, str, float | None]], claims: Mapping[str, float | None]) -> list[Audited]:
+    """The audits among (run, metric, value) of everybody; `claims` are the epsilons of the runs."""
+    values = {(run, metric): value for run, metric, value in figures}
+    found = []
+    for (run, metric), p in values.items():
+        if metric.endswith(P_AT_CLAIM) and p is not None:
+            audit = metric.removesuffix(P_AT_CLAIM)
+            found.append(Audited(run, audit, p, values.get((run, audit + BOUND)), claims.get(run)))
+    return found
+
+
+def refuted(audits: Sequence[Audited], number: int | None = None) -> list[Audited]:
+    """Those whose claim does not survive the correction for `number` audits (of these, unless it is given)."""
+    level = LEVEL / max(1, len(audits) if number is None else number)
+    return [one for one in audits if one.p < level]
+
+
+def of_run(audits: Sequence[Audited], run: str) -> str | None:
+    """What is said beside a run of a job that has these audits, or None."""
+    mine = [one for one in refuted(audits) if one.run == run]
+    if not mine:
+        return None
+    worst = min(mine, key=lambda one: one.p)
+    claim = "" if worst.claim is None else f" of {worst.claim:.3g}"
+    bound = "" if worst.bound is None else f": it leaks at least \u03b5 = {worst.bound:.3g} (95 % confidence)"
+    count = len(audits)
+    corrected = "" if count == 1 else f", corrected for {count} audits"
+    return (
+        f"An audit refutes the claimed \u03b5{claim}{bound}. If the claim were true, so many right guesses would have "
+        f"probability {worst.p:.2g} (alarm below {LEVEL / count:.2g}{corrected}). "
+        "Do not rely on this run's privacy until the cause is found."
+    )
+
+
+def of_job(audits: Sequence[Audited]) -> str | None:
+    """What is said of a job, or None."""
+    runs = {one.run for one in refuted(audits)}
+    if not runs:
+        return None
+    what = "The audit of 1 run refutes its" if len(runs) == 1 else f"Audits of {len(runs)} runs refute their"
+    return (
+        f"{what} claimed \u03b5 (p below {LEVEL / len(audits):.2g}, which is {LEVEL} over {len(audits)} "
+        f"audit{'s' if len(audits) > 1 else ''}). Do not rely on this study's privacy until the cause is found."
+    )
