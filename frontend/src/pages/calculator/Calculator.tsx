@@ -19,7 +19,7 @@ interface Props {
 
 /** Noise of an ε and ε of a noise, worked out while typing; the address follows. */
 export function Calculator({ view, onView }: Props) {
-  const [fields, setFields] = useState<Fields>({ ...DEFAULTS, ...view })
+  const [fields, setFields] = useState<Fields>(filled(view))
   const [settled] = useDebouncedValue(fields, 250)
   const address = useRef(JSON.stringify(part(fields)))
   const follow = useRef(onView)
@@ -33,12 +33,11 @@ export function Calculator({ view, onView }: Props) {
   }, [settled])
 
   // Another link to this page, or the browser's way back.
-  const whole = { ...DEFAULTS, ...view }
-  const seen = JSON.stringify(part(whole))
+  const seen = JSON.stringify(part(filled(view)))
   useEffect(() => {
     if (seen === address.current) return
     address.current = seen
-    setFields({ ...DEFAULTS, ...(JSON.parse(seen) as Partial<Fields>) })
+    setFields(filled(JSON.parse(seen) as Partial<Fields>))
   }, [seen])
 
   const { request, complaints } = read(settled)
@@ -128,6 +127,11 @@ export function Calculator({ view, onView }: Props) {
       </Text>
     </Stack>
   )
+}
+
+/** Every field, those that the address lacks with their defaults. */
+function filled(view: Partial<Fields>): Fields {
+  return Object.fromEntries(NAMES.map((name) => [name, view[name] ?? DEFAULTS[name]])) as Fields
 }
 
 /** The fields that differ from the defaults; an empty one is no part of an address. */

@@ -62,7 +62,7 @@ describe('the calculator', () => {
   afterEach(() => call.mockReset())
 
   it('asks each accountant and shows them side by side', async () => {
-    render(<Calculator view={{ epsilons: '4' }} onView={() => {}} />)
+    render(<Calculator view={{ epsilons: '4', n: undefined }} onView={() => {}} />)
     const table = within(screen.getByRole('region', { name: 'Noise multiplier σ for each ε' }))
     await waitFor(() =>
       expect(table.getAllByRole('cell').map((cell) => cell.textContent)).toEqual([
