@@ -29,7 +29,7 @@ from worker.plugins import Params
 from worker.privacy.accounting import Schedule, budget
 from worker.registry import engine_version, registry
 from worker.training.checkpoints import SECONDS, Checkpoints, Snapshot
-from worker.training.engine import Demand, Engine, OnProgress, Trained, Watch, Work, choose
+from worker.training.engine import Demand, Engine, GroupsMissing, OnProgress, Trained, Watch, Work, choose, groups_for
 from worker.training.engines import engines
 from worker.training.streams import Streams
 
@@ -95,8 +95,8 @@ def _cut(groups: Iterable[Sequence[RunConfig]], parallel: int) -> list[list[RunC
 def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     """Load, check, split, encode and calibrate.
 
-    Raises `DataMissing` and `DataChanged` where no run of the job can be trained here, `EpsilonUnreachable` and
-    `pydantic.ValidationError` where this setting cannot.
+    Raises `DataMissing` and `DataChanged` where no run of the job can be trained here, `EpsilonUnreachable`,
+    `GroupsMissing` and `pydantic.ValidationError` where this setting cannot.
     """
     setting = config.setting
     if setting.engine_version != engine_version():
@@ -130,6 +130,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
         budget=budget(method, method_params, training, rows, cache_dir=cache_dir),
         train=data.train,
         validation=data.validation,
+        groups=groups_for(method, method_params, data.attributes, data.train.rows),
     )
     return Prepared(config, data, work)
 
@@ -161,7 +162,7 @@ def measure_fleet(
     for config in configs:
         try:
             prepared = prepare(config, cache_dir=cache_dir)
-        except EpsilonUnreachable as error:
+        except (EpsilonUnreachable, GroupsMissing) as error:
             yield _failed(config, error.sentence())
         except ValidationError as error:
             yield _failed(config, _sentence(error))

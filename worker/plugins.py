@@ -48,6 +48,8 @@ __all__ = ["Attack", "Audit", "Dataset", "Method", "Metric", "Model", "NoParams"
 #: A numpy array, a torch tensor or a number.
 Array = Any
 State = dict[str, Array]
+#: Where a method that names an attribute finds the records' group codes, `[..., records]`, in the state it is shown.
+GROUP = "group"
 
 
 class Params(BaseModel):
@@ -101,7 +103,7 @@ class Mechanism:
     """
 
     statistic_std: float | None = None
-    #: Most that one record changes the centred statistic's sum.
+    #: Most that one record changes the centred statistic's sum; of several sums, the L2 norm of the change of them all.
     statistic_sensitivity: float = 0.5
 
 
@@ -118,6 +120,18 @@ class Method(_Plugin[P]):
         """The state before the first step, such as the threshold."""
         return {}
 
+    def attribute(self, params: P) -> str | None:
+        """The sensitive attribute without which the method cannot train, or None.
+
+        A method that names one begins with `start_groups`, and finds in the state that `scale` and `statistic` are
+        shown the records' codes, `state[GROUP]`. Its state may hold one number per group, `[..., groups]`.
+        """
+        return None
+
+    def start_groups(self, params: P, groups: int) -> State:
+        """The state before the first step of a method that names an attribute with that many groups."""
+        return self.start(params)
+
     def scale(self, norms: Array, state: State, params: P) -> Array:
         """Factor for each record's gradient. `norms` is `[..., records]`; state values broadcast as `[..., 1]`.
 
@@ -130,11 +144,14 @@ class Method(_Plugin[P]):
         return float("inf")
 
     def statistic(self, norms: Array, state: State, params: P) -> Array | None:
-        """Per-record numbers in [0, 1] whose noisy mean `update` receives, or None."""
+        """Per-record numbers in [0, 1] whose noisy mean `update` receives, or None.
+
+        A matrix `[..., records, sums]` asks for the noisy sums of its columns instead, each with noise of its own.
+        """
         return None
 
     def update(self, state: State, statistic: Array | None, params: P) -> State:
-        """The state of the next step, from the noisy mean of `statistic`. Touches nothing private."""
+        """The state of the next step, from the noisy mean (or sums) of `statistic`. Touches nothing private."""
         return state
 
     def history(self, state: State) -> Mapping[str, Array]:

@@ -12,7 +12,7 @@ from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.plugins import Method, Model, Params
 from worker.privacy.accounting import Budget, Schedule, budget
-from worker.training.engine import Examples, Work
+from worker.training.engine import Examples, Work, groups_for
 from worker.training.streams import Streams
 
 
@@ -83,4 +83,5 @@ def toy_work(
         budget=budget(method, params, trained, rows) if spent is None else spent,
         train=Examples.of(table, encoded, split.train),
         validation=Examples.of(table, encoded, split.validation),
+        groups=groups_for(method, params, table.attributes, split.train),
     )

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from pydantic import ValidationError
 
 from backend.contracts.training import Training
+from worker.plugins import GROUP
 from worker.registry import registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
@@ -27,6 +28,7 @@ NORMS = st.one_of(
     st.floats(0, 10, width=32),
     st.floats(-38, 19).map(lambda e: float(np.float32(10.0**e))),
 )
+WAVES = st.floats(-30, 30)
 NORM_ARRAYS = arrays.arrays(np.float32, st.integers(1, 12), elements=NORMS)
 
 
@@ -54,14 +56,33 @@ def valid_params(draw, method):
         return method.Params()
 
 
+def released(method, state, params, share):
+    """What `update` may receive: nothing, a share, or as many noisy sums as the method asks for."""
+    statistic = method.statistic(np.zeros(1, np.float32), state, params)
+    if statistic is None:
+        return None
+    return share if statistic.ndim == 1 else share * np.linspace(-20, 30, statistic.shape[-1])
+
+
 @st.composite
 def states(draw, method, params):
-    """A state that training can reach: the first, then updates with any noisy share."""
-    state = method.start(params)
-    asks = method.statistic(np.zeros(1, np.float32), state, params) is not None
+    """A state that training can reach: the first, then updates with any noisy share. Codes are of 1 to 4 groups."""
+    groups = 0 if method.attribute(params) is None else draw(st.integers(1, 4))
+    state = method.start_groups(params, groups) if groups else method.start(params)
+    seen = {GROUP: np.zeros(1, np.int64)} if groups else {}
     for share in draw(st.lists(st.floats(-50, 50), max_size=6)):
-        state = method.update(state, share if asks else None, params)
+        state = method.update(state, released(method, {**state, **seen}, params, share), params)
     return state
+
+
+def shown(state, records):
+    """The state with group codes for so many records, where it is one of groups."""
+    sizes = [len(value) for value in state.values() if np.ndim(value) == 1]
+    return {**state, GROUP: np.arange(records) % sizes[0]} if sizes else state
+
+
+def in_torch(state):
+    return {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
 
 
 @each_private
@@ -73,8 +94,10 @@ def test_no_norm_exceeds_the_stated_sensitivity(method, data):
     norms = data.draw(NORM_ARRAYS)
     sensitivity = float(method.sensitivity(state, params))
     assert 0 < sensitivity < np.inf
+    state = shown(state, len(norms))
     for values in (norms, torch.from_numpy(norms), norms.astype(np.float64)):
-        scale = np.asarray(method.scale(values, state, params), dtype=np.float64)
+        seen = in_torch(state) if isinstance(values, torch.Tensor) else state
+        scale = np.asarray(method.scale(values, seen, params), dtype=np.float64)
         assert np.all(np.isfinite(scale))
         assert np.all(scale >= 0)
         assert np.all(scale * norms.astype(np.float64) <= sensitivity * (1 + 1e-6))
@@ -87,8 +110,10 @@ def test_an_infinite_norm_is_scaled_to_nothing(method, data):
     params = data.draw(valid_params(method))
     state = data.draw(states(method, params))
     norms = np.array([1.0, np.inf], np.float32)
+    state = shown(state, len(norms))
     for values in (norms, torch.from_numpy(norms)):
-        scale = np.asarray(method.scale(values, state, params))
+        seen = in_torch(state) if isinstance(values, torch.Tensor) else state
+        scale = np.asarray(method.scale(values, seen, params))
         assert np.isfinite(scale[0])
         assert scale[1] == 0
 
@@ -100,8 +125,10 @@ def test_a_record_is_scaled_by_its_own_norm_alone(method, data):
     params = data.draw(valid_params(method))
     state = data.draw(states(method, params))
     norms = data.draw(NORM_ARRAYS)
+    state = shown(state, len(norms))
     together = method.scale(norms, state, params)
-    alone = [method.scale(norms[i : i + 1], state, params)[0] for i in range(len(norms))]
+    each_state = [state if GROUP not in state else {**state, GROUP: state[GROUP][i : i + 1]} for i in range(len(norms))]
+    alone = [method.scale(norms[i : i + 1], each_state[i], params)[0] for i in range(len(norms))]
     assert np.allclose(together, alone, rtol=1e-6, atol=0)
 
 
@@ -113,11 +140,14 @@ def test_the_statistic_is_bounded_as_its_accounting_assumes(method, data):
     state = data.draw(states(method, params))
     norms = data.draw(NORM_ARRAYS)
     mechanism = method.mechanism(params, Training())
-    statistic = method.statistic(norms, state, params)
+    statistic = method.statistic(norms, shown(state, len(norms)), params)
     assert (statistic is None) == (mechanism.statistic_std is None)
     if statistic is not None:
         assert mechanism.statistic_std > 0
-        assert np.all(np.abs(np.asarray(statistic, dtype=np.float64) - 0.5) <= mechanism.statistic_sensitivity)
+        exact = np.asarray(statistic, dtype=np.float64)
+        moves = np.abs(exact - 0.5) if exact.ndim == 1 else np.linalg.norm(exact, axis=-1)
+        assert moves.shape == norms.shape
+        assert np.all(moves <= mechanism.statistic_sensitivity)
 
 
 @each
@@ -125,6 +155,8 @@ def test_the_statistic_is_bounded_as_its_accounting_assumes(method, data):
 @given(data=st.data())
 def test_numpy_and_torch_agree_for_one_run_and_for_many(method, data):
     params = data.draw(valid_params(method))
+    if method.attribute(params) is not None:
+        return  # its states are compared below
     runs = data.draw(st.integers(1, 4))
     norms = data.draw(arrays.arrays(np.float32, (runs, 5), elements=NORMS))
     shares = data.draw(arrays.arrays(np.float64, (runs, 1), elements=st.floats(-2, 3)))
@@ -151,12 +183,38 @@ def test_numpy_and_torch_agree_for_one_run_and_for_many(method, data):
             assert [float(one[name]) for one in single] == pytest.approx(value[:, 0], rel=1e-6)
 
 
+@pytest.mark.parametrize("method", [m for m in METHODS if m.attribute(m.Params())], ids=lambda m: m.name)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_method_of_groups_is_the_same_in_numpy_and_torch_and_alone(method, data):
+    params, groups, runs = method.Params(), data.draw(st.integers(1, 4)), 3
+    norms = data.draw(arrays.arrays(np.float64, (runs, 5), elements=NORMS))
+    codes = data.draw(arrays.arrays(np.int64, (runs, 5), elements=st.integers(0, groups - 1)))
+    alone = [method.start_groups(params, groups) for _ in range(runs)]
+    for _ in range(2):
+        state = {name: np.stack([one[name] for one in alone]) for name in alone[0]}
+        seen = {**state, GROUP: codes}
+        scale, statistic = method.scale(norms, seen, params), method.statistic(norms, seen, params)
+        again = method.scale(torch.from_numpy(norms), in_torch(seen), params).numpy()
+        assert again == pytest.approx(scale, rel=1e-6)
+        assert np.array_equal(method.statistic(torch.from_numpy(norms), in_torch(seen), params).numpy(), statistic)
+        sums = statistic.sum(axis=1) + data.draw(arrays.arrays(np.float64, statistic.shape[::2], elements=WAVES))
+        moved = method.update(state, sums, params)
+        tensors = method.update(in_torch(state), torch.from_numpy(sums), params)
+        for run in range(runs):
+            one = {**alone[run], GROUP: codes[run]}
+            assert method.scale(norms[run], one, params) == pytest.approx(scale[run], rel=1e-9)
+            alone[run] = method.update(alone[run], sums[run], params)
+        for name, value in moved.items():
+            assert tensors[name].numpy() == pytest.approx(value, rel=1e-6)
+            assert np.stack([one[name] for one in alone]) == pytest.approx(value, rel=1e-9)
+
+
 @each
 def test_its_state_is_its_own(method):
     params = method.Params()
     first = method.start(params)
     before = dict(first)
-    asks = method.statistic(np.zeros(1, np.float32), first, params) is not None
-    method.update(first, 0.9 if asks else None, params)
+    method.update(first, released(method, first, params, 0.9), params)
     assert first == before, "update returns a new state"
     assert all(np.isfinite(float(v)) for v in method.history(first).values())

@@ -20,7 +20,8 @@ from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.streams import Streams
 
-METHODS = [one.plugin for one in registry().all("method")]
+#: Those that a stack takes.
+METHODS = [m for m in (one.plugin for one in registry().all("method")) if m.attribute(m.Params()) is None]
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
     "momentum": {"optimizer": "sgd", "momentum": 0.9},

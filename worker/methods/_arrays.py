@@ -47,3 +47,33 @@ def as_share(condition: Array, like: Array) -> Array:
     if hasattr(condition, "as_share"):
         return condition.as_share()  # a stand-in of `worker.training.fleet.tape`
     return condition.to(like.dtype) if is_tensor(condition) else np.asarray(condition).astype(np.asarray(like).dtype)
+
+
+def of_group(values: Array, codes: Array | None) -> Array:
+    """Each record's own of `values` `[..., groups]`, `[..., records]`; without codes there is one group."""
+    if codes is None:
+        return values
+    return values.gather(-1, codes) if is_tensor(values) else np.take_along_axis(np.asarray(values), codes, axis=-1)
+
+
+def members(codes: Array, groups: int, like: Array) -> Array:
+    """`[..., records, groups]`: 1 where a record is of a group, else 0, in the number type of `like`."""
+    if is_tensor(codes):
+        return (codes.unsqueeze(-1) == codes.new_tensor(range(groups))).to(like.dtype)
+    return (codes[..., None] == np.arange(groups)).astype(like.dtype)
+
+
+def joined(first: Array, second: Array) -> Array:
+    """Beside each other along the last axis."""
+    if is_tensor(first):
+        import torch
+
+        return torch.cat([first, second], dim=-1)
+    return np.concatenate([first, second], axis=-1)
+
+
+def largest(x: Array) -> Array:
+    """Over the last axis, which stays as one number unless it is the only one."""
+    if isinstance(x, float):
+        return x
+    return x.amax(-1, keepdim=x.ndim > 1) if is_tensor(x) else x.max(axis=-1, keepdims=x.ndim > 1)

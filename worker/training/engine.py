@@ -8,7 +8,7 @@ engines in order of preference, so a faster one is added in front of the list an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ import numpy as np
 from backend.contracts.results import Series
 from backend.contracts.training import Training
 from backend.errors import JobFailed
-from worker.datasets._table import Encoded, Integers, Table, Task, dense
-from worker.plugins import Method, Model, Params
+from worker.datasets._table import Encoded, Integers, SensitiveAttribute, Table, Task, dense
+from worker.plugins import Method, Model, Params, State
 from worker.privacy.accounting import Budget, Schedule
 from worker.training.checkpoints import Checkpoints
 from worker.training.schedules import learning_rate
@@ -116,6 +116,15 @@ class Canaries:
     observed: list[Array] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class RecordGroups:
+    """One sensitive attribute of the training rows, for a method that asks for it: `labels[codes[row]]`."""
+
+    attribute: str
+    labels: tuple[str, ...]
+    codes: Integers
+
+
 @dataclass(frozen=True)
 class Work:
     """One run as an engine needs it: nothing in it knows of jobs or databases."""
@@ -138,15 +147,51 @@ class Work:
     canaries: Canaries | None = None
     #: The public n, where an audit added rows that the run's own constants must not follow.
     public_rows: int | None = None
+    #: For a method that names an attribute, see `groups_for`.
+    groups: RecordGroups | None = None
 
     @property
     def expected_batch(self) -> float:
         """Expected rows of a batch: what every summed gradient is divided by."""
         return self.schedule.sampling_rate * (self.public_rows or len(self.train))
 
+    def start(self) -> State:
+        """The method's state before the first step."""
+        if self.groups is None:
+            return self.method.start(self.method_params)
+        return self.method.start_groups(self.method_params, len(self.groups.labels))
+
+    @property
+    def codes(self) -> Integers | None:
+        """`[training rows]` group codes, where the method asks for them; rows that an audit added are of the first."""
+        if self.groups is None:
+            return None
+        added = len(self.train) - len(self.groups.codes)
+        return np.concatenate([self.groups.codes, np.zeros(added, np.int64)])
+
     def learning_rate(self, step: int) -> float:
         """Of one step, by the run's schedule."""
         return learning_rate(self.training, step, self.schedule.steps)
+
+
+class GroupsMissing(JobFailed):
+    """The data lack the attribute that a method needs."""
+
+
+def groups_for(
+    method: Method[Any], params: Params, attributes: Mapping[str, SensitiveAttribute], rows: Integers
+) -> RecordGroups | None:
+    """The codes of the training rows that the method asks for. Raises `GroupsMissing`, which names the field."""
+    name = method.attribute(params)
+    if name is None:
+        return None
+    if name not in attributes:
+        raise GroupsMissing(
+            f"attribute: {method.title} needs a sensitive attribute of the data, got {name!r}.",
+            fix=f"Choose one of {', '.join(attributes) or 'none: this dataset has no attribute'}.",
+        )
+    found = attributes[name]
+    return RecordGroups(name, tuple(found.labels), np.asarray(found.codes[rows], np.int64))
 
 
 @dataclass

@@ -80,7 +80,7 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
 def _keep(trainee: Trainee, recorder: Recorder, watch: Watch, step: int, seconds: float) -> None:
     assert watch.checkpoints is not None
     facts = {
-        "state": {name: float(value) for name, value in trainee.state.items()},
+        "state": {name: np.asarray(value, np.float64).tolist() for name, value in trainee.state.items()},
         "totals": trainee.totals.tolist(),
         "history": recorder.points,
     }
@@ -97,7 +97,8 @@ def _resume(trainee: Trainee, recorder: Recorder, watch: Watch) -> tuple[int, fl
     if kept is None:
         return 0, 0.0
     trainee.restore(kept.arrays)
-    trainee.state = dict(kept.facts["state"])
+    state = kept.facts["state"]
+    trainee.state = {name: np.array(value) if isinstance(value, list) else value for name, value in state.items()}
     trainee.totals[:] = kept.facts["totals"]
     recorder.points = kept.facts["history"]
     return kept.step, kept.seconds

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from backend.contracts.training import Training
-from worker.plugins import State
+from worker.plugins import GROUP, State
 from worker.training import loop
 from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work
 from worker.training.initial import build
@@ -105,7 +105,9 @@ class _Run:
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.features, self.target = data.features, data.target
         self.optimizer = _optimizer(work.training, self.parameters)
-        self.state: State = work.method.start(work.method_params)
+        self.state: State = work.start()
+        codes = work.codes
+        self.codes = None if codes is None else torch.from_numpy(codes).to(self.device)
         self.totals = np.zeros(4)
         self.per_record = per_record_gradients(self.module, work, way) if work.budget is not None else None
         self.module.train()
@@ -116,7 +118,10 @@ class _Run:
         rows = torch.from_numpy(work.streams.batch(step, len(work.train), work.schedule.sampling_rate)).to(self.device)
         features, target = self.features[rows], self.target[rows]
         self.totals[RECORDS] += len(rows)
-        gradients = self._plain(features, target) if self.per_record is None else self._private(features, target, step)
+        if self.per_record is None:
+            gradients = self._plain(features, target)
+        else:
+            gradients = self._private(features, target, step, self._shown(rows))
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient.div_(work.expected_batch)
         for group in self.optimizer.param_groups:
@@ -157,13 +162,20 @@ class _Run:
         self.totals[KEPT] += len(target)
         return list(torch.autograd.grad(loss, self.parameters))
 
-    def _private(self, features: torch.Tensor, target: torch.Tensor, step: int) -> list[torch.Tensor]:
+    def _shown(self, rows: torch.Tensor) -> State:
+        """The state that the method's scale and statistic see: with the batch's group codes, where it asks for them."""
+        if self.codes is None:
+            return self.state
+        numbers = {n: torch.as_tensor(v, dtype=torch.float32, device=self.device) for n, v in self.state.items()}
+        return {**numbers, GROUP: self.codes[rows]}
+
+    def _private(self, features: torch.Tensor, target: torch.Tensor, step: int, state: State) -> list[torch.Tensor]:
         """Scaled sum plus noise; the method's statistic, its noise, and the next state."""
-        work, state, params = self.work, self.state, self.work.method_params
+        work, params = self.work, self.work.method_params
         method, budget, per_record_ = work.method, work.budget, self.per_record
         assert budget is not None
         assert per_record_ is not None
-        sensitivity = float(method.sensitivity(state, params))
+        sensitivity = float(method.sensitivity(self.state, params))
         centred = 0.0
         if len(target):
             losses, norms = per_record_.norms(features, target)
@@ -182,11 +194,15 @@ class _Run:
         if work.canaries is not None:
             work.canaries.observed.append((self._at_canaries(gradients) - before) / sensitivity)
         if statistic is None:
-            self.state = method.update(state, None, params)
+            self.state = method.update(self.state, None, params)
+        elif statistic.ndim == 2:
+            sums = statistic.sum(0, dtype=torch.float64).cpu().numpy()
+            noises = work.streams.statistic_noises(step, len(sums))
+            self.state = method.update(self.state, sums + (budget.statistic_std or 0.0) * noises, params)
         else:
             centred = (statistic - 0.5).sum().item()
             noise = (budget.statistic_std or 0.0) * work.streams.statistic_noise(step)
-            self.state = method.update(state, 0.5 + (centred + noise) / work.expected_batch, params)
+            self.state = method.update(self.state, 0.5 + (centred + noise) / work.expected_batch, params)
         return gradients
 
     def _add_canaries(self, gradients: list[torch.Tensor], sensitivity: float, step: int) -> Array:
@@ -202,7 +218,9 @@ class _Run:
         drawn = self.work.streams.canary_batch(step, len(canaries.places), self.work.schedule.sampling_rate)
         drawn = drawn[canaries.included[drawn]]
         length = torch.full((1,), canaries.length * sensitivity, device=self.device)
-        kept = float(length * method.scale(length, self.state, self.work.method_params))
+        # Where groups have thresholds of their own, a canary is of the first row's group.
+        shown = self._shown(torch.zeros(1, dtype=torch.int64, device=self.device))
+        kept = float(length * method.scale(length, shown, self.work.method_params))
         ends = np.cumsum([g.numel() for g in gradients])
         for place in canaries.places[drawn]:
             part = int(np.searchsorted(ends, place, side="right"))

@@ -33,7 +33,13 @@ class Recorder:
     def state(self, epoch: int, state: State) -> None:
         """What the method records of its state, such as the threshold."""
         for name, value in self.work.method.history(state).items():
-            self._add(name, "gradient norm" if name.endswith("threshold") else "", epoch, float(value))
+            unit = "gradient norm" if name.endswith("threshold") else ""
+            groups = self.work.groups
+            if np.ndim(value) == 0 or groups is None:
+                self._add(name, unit, epoch, float(value))
+            else:
+                for label, number in zip(groups.labels, value, strict=True):
+                    self._add(f"{name}[{groups.attribute}={label}]", unit, epoch, float(number))
 
     def epoch(self, epoch: int, totals: Sequence[float] | Array, validation_logits: Array) -> None:
         """Closes an epoch. `totals` holds its sums `[4]`; the logits are `[validation rows, outputs]`."""

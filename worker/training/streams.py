@@ -307,6 +307,11 @@ class Streams:
             return float(secure_normals(1)[0])
         return float(normals(self.own, Purpose.STATISTIC_NOISE, step, 1)[0])
 
+    def statistic_noises(self, step: int, count: int) -> Doubles:
+        """`[count]` standard normals for a statistic of several sums; the first is `statistic_noise`."""
+        drawn = secure_normals(count) if self.secure else normals(self.own, Purpose.STATISTIC_NOISE, step, count)
+        return drawn.astype(np.float64)
+
     def initial_uniforms(self, layer: int, count: int) -> Doubles:
         """`[count]` uniforms for the initial weights of one layer; the same for all runs of a seed."""
         return uniforms(self.shared, Purpose.WEIGHTS, layer, count)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from worker.plugins import State
+from worker.plugins import GROUP, State
 from worker.training import loop
 from worker.training.engine import UNWATCHED, Demand, Examples, Trained, Watch, Work
 from worker.training.fleet import _compile as k
@@ -144,14 +144,16 @@ class _Run:
             own0=u32(own0),
             own1=u32(own1),
         )
-        self.state: State = work.method.start(work.method_params)
+        self.state: State = work.start()
+        self.codes = work.codes
         self.totals = np.zeros(4)
         self.rates = np.array([work.learning_rate(step) for step in range(work.schedule.steps)])
         self.needed = np.zeros(1, np.int64)
         if work.budget is None:
             self.recorded: Recorded | None = WHOLE
         else:
-            self.recorded = None if work.streams.secure else record(work.method, work.method_params)
+            called = work.streams.secure or work.groups is not None
+            self.recorded = None if called else record(work.method, work.method_params)
         self._room(_capacity(expected))
         self.network = Network(
             self.layout.meta,
@@ -222,11 +224,16 @@ class _Run:
         if budget is not None:
             norms = b.norms[:n]
             limit = float(method.sensitivity(state, params))
-            factors = np.ascontiguousarray(method.scale(norms, state, params), f32)
+            shown = state if self.codes is None else {**state, GROUP: self.codes[b.batch[:n]]}
+            factors = np.ascontiguousarray(method.scale(norms, shown, params), f32)
             deviation = budget.gradient_multiplier * limit
-            statistic = method.statistic(norms, state, params)
+            statistic = method.statistic(norms, shown, params)
             if statistic is None:
                 self.state = method.update(state, None, params)
+            elif statistic.ndim == 2:
+                noises = work.streams.statistic_noises(step, statistic.shape[1])
+                sums = statistic.sum(axis=0, dtype=np.float64) + (budget.statistic_std or 0.0) * noises
+                self.state = method.update(state, sums, params)
             else:
                 noise = (budget.statistic_std or 0.0) * work.streams.statistic_noise(step)
                 centred = float((statistic - f32(0.5)).sum(dtype=np.float64))

@@ -55,7 +55,9 @@ class StackedEngine:
         self._features: OrderedDict[int, tuple[Examples, torch.Tensor]] = OrderedDict()
 
     def refuses(self, work: Work) -> str | None:
-        """Networks other than linear layers with one kind of activation between them."""
+        """Networks other than linear layers with one kind of activation between them; methods that ask for groups."""
+        if work.method.attribute(work.method_params) is not None:
+            return f"{work.method.title} asks for the records' groups"
         found = architecture_of(work)
         return found if isinstance(found, str) else None
 
