@@ -33,10 +33,13 @@ def verdict(claim: Claim, compared: Sequence[Compared], words: Words, *, finishe
     tested = {p: [c for c in own if c.protocol == p and c.corrected is not None] for p in TESTED}
     pairs = max((c.effect.pairs for c in own), default=0)
     if not any(tested.values()):
-        return answer(
-            "open", f"Not enough data: {pairs} pairs of seeds, and with fewer than {FEWEST_PAIRS} no test can pass"
-        )
-    family = max(sum(c.protocol == p and c.corrected is not None for c in compared) for p in TESTED)
+        if pairs >= FEWEST_PAIRS or not own:
+            return answer(
+                "open", "No setting that can be compared: a method is missing or all its models are degenerate"
+            )
+        few = f"{pairs} pairs of seeds, and with fewer than {FEWEST_PAIRS} no test can reach p < {LEVEL:g}"
+        return answer("open", f"Not enough data: {few}")
+    family = max(sum(c.protocol == p for c in compared) for p in TESTED)
     if family > most_tests(pairs):
         return answer("open", f"Not enough seeds: with {pairs} no p can pass a correction for {family} tests")
     sign = -1.0 if claim.direction == "higher" else 1.0

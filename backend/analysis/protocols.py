@@ -192,7 +192,8 @@ def _matched(grid: Grid, tuned: Selection, candidate: str) -> Selection:
 def compare(grid: Grid, candidate: str, references: Sequence[str]) -> list[Compared]:
     """Every way of tuning x attribute x epsilon x reference, Holm-corrected within each way of tuning.
 
-    Each way of tuning is a question of its own, whose family is all attributes, epsilons and references of it.
+    Each way of tuning is a question of its own, whose family is all attributes, epsilons and references of it, whether
+    or not each could be compared: a family that shrank with the data would not be a planned one.
     """
     found: list[Compared] = []
     for protocol in TITLES:
@@ -215,6 +216,9 @@ def compare(grid: Grid, candidate: str, references: Sequence[str]) -> list[Compa
                         )
                     )  # fmt: skip
         enough = [c for c in some if c.p is not None and c.effect.pairs >= FEWEST_PAIRS]
-        corrected = dict(zip(map(id, enough), holm([c.p or 0.0 for c in enough]), strict=True)) if enough else {}
+        # The family is the planned one: what could not be compared counts as a test that did not pass.
+        planned = len(grid.gaps) * len(grid.epsilons) * len(references)
+        padded = [c.p or 0.0 for c in enough] + [1.0] * (planned - len(enough))
+        corrected = dict(zip(map(id, enough), holm(padded), strict=False)) if enough else {}
         found += [Compared(**{**c.__dict__, "corrected": corrected.get(id(c))}) for c in some]
     return found

@@ -15,6 +15,14 @@ from backend.figures.parts import Cell, Json
 from backend.figures.theme import Theme, look
 
 DODGE = 0.02
+#: Ways of tuning, for a narrow figure; the table gives them in full.
+SHORT = {
+    "validation_loss": "By loss",
+    "shared": "Shared",
+    "validation_accuracy": "By accuracy",
+    "matched_loss": "Equal loss",
+    "best_cell": "Best cell",
+}
 TEST = "paired Wilcoxon signed-rank tests over seeds, Holm-corrected; interval: BCa bootstrap over seeds, 95 %"
 
 
@@ -82,7 +90,7 @@ def reductions_figure(
     layout["xaxis"] = parts.epsilon_axis(
         theme, "Privacy budget ε, lower is more private", [e for _, e, _ in shown], wrap=parts.across(narrow)
     )
-    axis = f"Loss gap smaller than {versus}'s, %, higher is fairer"
+    axis = f"Reduction of the loss gap against {versus}, %, higher is fairer"
     layout["yaxis"] = parts.axis(theme, axis, wrap=parts.upright(narrow))
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}
     layout["shapes"].append({**zero, "line": {"color": theme.muted, "width": 1.2, "dash": "dash"}})
@@ -182,17 +190,19 @@ def reproduction_figure_of(
         reason = "No way of tuning has its settings yet. They appear here as runs finish."
         return parts.empty("reproduction", title, reason, theme)
     narrow = width is not None and width < parts.NARROW
+    # Above the rows: the labels of the lines, and above these the key.
+    rise = 1.2 if narrow else 0.2
     keys = [(p, e) for p in TITLES for e in sorted({c.epsilon for c in shown if c.protocol == p})]
     place = {key: len(keys) - 1 - i for i, key in enumerate(keys)}
-    layout = parts.layout(theme, revision=f"reproduction|{subgroup}", right=20, height=150 + 28 * len(keys))
-    axis = "Loss gap smaller than the rival's, %, higher is fairer"
-    layout["xaxis"] = parts.axis(theme, axis, wrap=parts.across(narrow))
-    names = [f"{TITLES[p]}<br>ε = {e:g}" if narrow else f"{TITLES[p]}, ε = {e:g}" for p, e in keys]
+    top = len(keys) + rise + 1.7
+    layout = parts.layout(theme, revision=f"reproduction|{subgroup}", right=20, height=190 + 28 * len(keys))
+    axis = "Reduction of the loss gap against the rival, %, higher is fairer"
+    layout["xaxis"] = parts.axis(theme, axis, wrap=26 if narrow else 90)
+    names = [f"{(SHORT if narrow else TITLES)[p]}, ε = {e:g}" for p, e in keys]
     layout["yaxis"] = parts.axis(
         theme, "", tickmode="array", tickvals=[place[key] for key in keys], ticktext=names,
-        range=[-0.7, len(keys) + 1.2], ticks="", showline=False, fixedrange=True,
+        range=[-0.7, top], ticks="", showline=False, fixedrange=True,
     )  # fmt: skip
-    layout["margin"]["t"] = 40
     references = list(dict.fromkeys(c.reference for c in shown))
     data: list[Json] = []
     for i, reference in enumerate(references):
@@ -225,7 +235,7 @@ def reproduction_figure_of(
         )
         # The key, above the rows: coloured names, since rows have no ends to be labelled at.
         layout["annotations"].append(
-            parts.end_label(theme, 0.0, len(keys) + 0.85 - 0.75 * i, parts.safe(f"against {words.method(reference)}"),
+            parts.end_label(theme, 0.0, top - 0.3 - 0.75 * i, parts.safe(f"against {words.method(reference)}"),
                             shades.ink, xref="paper", xshift=0)
         )  # fmt: skip
     lines = [(0.0, "no difference", theme.muted, "dash")]
@@ -233,11 +243,11 @@ def reproduction_figure_of(
         if claim.value is not None and claim.reference in references:
             lines.append((claim.value, f"paper {claim.value:g} %", theme.of(str(claim.reference)).ink, "dot"))
     for i, (x, text, ink, dash) in enumerate(lines):
-        line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x}
+        line = {"type": "line", "yref": "y", "y0": -0.7, "y1": len(keys) - 0.4, "x0": x, "x1": x}
         layout["shapes"].append({**line, "line": {"color": ink, "width": 1.3, "dash": dash}, "layer": "below"})
-        lifted = 12 if narrow and i % 2 else 0
+        lifted = 14 * i if narrow else 0
         layout["annotations"].append(
-            {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": lifted, "xanchor": "center", "text": text,
+            {"x": x, "y": len(keys) - 0.4, "yanchor": "bottom", "yshift": lifted, "xanchor": "center", "text": text,
              "showarrow": False, "font": {"color": ink, "size": 11}}
         )  # fmt: skip
     tests = [c for c in shown if c.corrected is not None]

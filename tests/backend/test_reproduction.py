@@ -92,6 +92,37 @@ def test_three_seeds_are_hollow_and_say_why(client, study):
     assert get(client, f"/api/jobs/{study}/reductions", reference="sgd")["empty"].endswith("reference.")
 
 
+def test_a_family_does_not_shrink_with_what_could_be_compared(client, database):
+    answer = get(client, f"/api/jobs/{submit(client, database)}/reproduction")
+    some = [c for c in answer["comparisons"] if c["protocol"] == "matched_loss"]
+    planned = 2 * 2 * 2
+    smallest = min(some, key=lambda c: c["p"])
+    assert len(some) <= planned
+    assert smallest["corrected"] == pytest.approx(min(1.0, planned * smallest["p"]))
+
+
+def test_one_class_settings_are_marked_off_the_frontier_and_in_no_sentence(client, database):
+    def one_class(config):
+        return config.setting.method.name == "soft_ada_clip"
+
+    job = submit(client, database, degenerate=one_class)
+    figure = get(client, f"/api/jobs/{job}/reductions")
+    soft = next(t for t in figure["figure"]["data"] if t["name"] == "SoftAdaClip")
+    assert soft["marker"]["symbol"] == ["x-open", "x-open"]
+    assert "SoftAdaClip" not in figure["title"]
+    answer = get(client, f"/api/jobs/{job}/reproduction")
+    assert {c["protocol"] for c in answer["comparisons"]} == {"best_cell"}
+    assert {v["outcome"] for v in answer["verdicts"]} == {"open"}
+    assert answer["degenerate_settings"] == 2
+    assert "No setting that can be compared" in answer["verdicts"][0]["sentence"]
+    points = get(client, "/api/frontier", job_id=job)
+    assert points["degenerate_left_out"] == 2
+    assert all(p["method"] != "soft_ada_clip" for p in points["items"])
+    asked = get(client, "/api/frontier", job_id=job, degenerate=True)
+    assert "soft_ada_clip" in {p["method"] for p in asked["items"]}
+    assert "SoftAdaClip" not in get(client, "/api/curves", job_id=job)["finding"]
+
+
 # --- ways of tuning ---------------------------------------------------------------------------------------------------
 
 

@@ -47,8 +47,9 @@ def reductions(
             plain.append((method, epsilon, Mark(effect(a, b), test.p, None, test.reachable, ill)))
     corrected = holm([m.p for _, _, m in plain])
     marks = [(a, e, m.with_corrected(p)) for (a, e, m), p in zip(plain, corrected, strict=True)]
-    seeds = [m.effect.pairs for _, _, m in marks]
-    caption = charts.caption(loaded, "test", seeds, "") if seeds else "No results yet"
+    pairs = sorted({m.effect.pairs for _, _, m in marks})
+    counted = " to ".join(f"{n}" for n in dict.fromkeys((pairs[0], pairs[-1]))) + " paired seeds" if pairs else ""
+    caption = charts.caption(loaded, "test", [], counted)
     return reductions_figure(marks, reference, loaded.y.subgroup, loaded.words, THEMES[theme], caption, width)
 
 
