@@ -34,9 +34,7 @@ def verdict(claim: Claim, compared: Sequence[Compared], words: Words, *, finishe
     pairs = max((c.effect.pairs for c in own), default=0)
     if not any(tested.values()):
         if pairs >= FEWEST_PAIRS or not own:
-            return answer(
-                "open", "No setting that can be compared: a method is missing or all its models are degenerate"
-            )
+            return answer("open", "No setting that can be compared: a method is missing or degenerate")
         few = f"{pairs} pairs of seeds, and with fewer than {FEWEST_PAIRS} no test can reach p < {LEVEL:g}"
         return answer("open", f"Not enough data: {few}")
     family = max(sum(c.protocol == p for c in compared) for p in TESTED)
