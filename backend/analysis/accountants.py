@@ -12,6 +12,7 @@ import math
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,8 +32,10 @@ DISCRETISATION: dict[Accountant, object] = {
 }
 #: How much less than the asked epsilon the calibrated noise of `prv` and `pld` may cost, as a share of it.
 EPSILON_TOLERANCE = 1e-3
+#: Relative error of the grid on which the noise of `prv` is looked for first.
+COARSE = 2e-2
 #: Raised when an answer changes for another reason than the above.
-FORMAT = 2
+FORMAT = 3
 
 
 def epsilon(
@@ -87,24 +90,45 @@ def _epsilon(accountant: Accountant, noise_multiplier: float, delta: float, samp
 
 @lru_cache(maxsize=4096)
 def _calibrate(accountant: Accountant, target: float, delta: float, sampling_rate: float, steps: int) -> float:
-    """From the noise that `rdp` needs, which is enough for all, downwards: a few secant steps of log epsilon.
-
-    The interval between too little and enough noise only ever shrinks, and its upper end is the answer.
-    """
+    """The noise that `rdp` needs is enough for all; from there downwards. `prv` looks on a coarse grid first."""
     enough = math.log(renyi.noise_multiplier(target, delta, sampling_rate, steps))
     if accountant == "rdp" or enough <= math.log(renyi.SIGMA_RANGE[0]):
         return math.exp(enough)
 
     def excess(place: float) -> float:
-        found = _epsilon(accountant, math.exp(place), delta, sampling_rate, steps)
-        return max(math.log(max(found, 1e-300) / target), -3.0)
+        return _log_ratio(_epsilon(accountant, math.exp(place), delta, sampling_rate, steps), target)
 
-    lowest = math.log(renyi.SIGMA_RANGE[0])
-    at_enough, too_little, at_too_little = excess(enough), lowest, math.nan
+    def roughly(place: float) -> float:
+        found = prv.epsilon(math.exp(place), delta, sampling_rate, steps, relative_error=COARSE)
+        margin = (found.upper - found.estimate) * prv.RELATIVE_ERROR / COARSE
+        return _log_ratio(found.estimate + margin, target)
+
+    first = _search(roughly, enough) if accountant == "prv" else None
+    return math.exp(_search(excess, enough, first))
+
+
+def _log_ratio(found: float, target: float) -> float:
+    return max(math.log(max(found, 1e-300) / target), -3.0)
+
+
+def _search(excess: Callable[[float], float], enough: float, first: float | None = None) -> float:
+    """The smallest log sigma at which `excess`, a log ratio of epsilons, is at most 0; at `enough` it is.
+
+    Secant steps. The interval between too little and enough only ever shrinks, and its upper end is the answer.
+    """
+    too_little, at_too_little, at_enough = math.log(renyi.SIGMA_RANGE[0]), math.nan, math.nan
+    if first is not None and too_little < first < enough:
+        value = excess(first)
+        if value <= 0:
+            enough, at_enough = first, value
+        else:
+            too_little, at_too_little = first, value
+    if math.isnan(at_enough):
+        at_enough = excess(enough)
+    aim = -EPSILON_TOLERANCE / 2
     for turn in range(60):
         if at_enough > -EPSILON_TOLERANCE or enough - too_little < 1e-6:
             break
-        aim = -EPSILON_TOLERANCE / 2
         if math.isnan(at_too_little):  # log epsilon falls at least about as fast as log sigma grows
             guess = enough - 1.2 * max(aim - at_enough, EPSILON_TOLERANCE)
         elif turn % 5 == 4:
@@ -117,7 +141,7 @@ def _calibrate(accountant: Accountant, target: float, delta: float, sampling_rat
             enough, at_enough = guess, value
         else:
             too_little, at_too_little = guess, value
-    return math.exp(enough)
+    return enough
 
 
 def _key(accountant: Accountant, delta: float, sampling_rate: float, steps: int, **asked: float) -> dict[str, object]:
