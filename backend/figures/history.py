@@ -16,10 +16,11 @@ from backend.figures.parts import Cell, Json
 from backend.figures.theme import Theme, faint, look
 
 #: Quantities that span orders of magnitude.
-LOGARITHMIC = frozenset({"threshold"})
+LOGARITHMIC = frozenset({"threshold", "upper_threshold"})
 
 TITLES = {
     "threshold": "Clipping threshold",
+    "upper_threshold": "Upper threshold",
     "train_loss": "Training loss",
     "validation_loss": "Validation loss",
     "validation_accuracy": "Validation accuracy",
@@ -39,8 +40,14 @@ class HistoryLine:
 
 
 def title_of(series: str) -> str:
-    """A series in words."""
-    return TITLES.get(series, series.replace("_", " ").capitalize())
+    """A series in words; that of a subgroup with the subgroup's name.
+
+    >>> title_of("threshold[sex=Female]")
+    'Clipping threshold, sex=Female'
+    """
+    name, _, group = series.partition("[")
+    title = TITLES.get(name, name.replace("_", " ").capitalize())
+    return f"{title}, {group.removesuffix(']')}" if group else title
 
 
 def history(
@@ -54,7 +61,8 @@ def history(
             "history", title, f"These runs have no record of {title_of(series).lower()}.", theme, caption
         )
     narrow = width is not None and width < parts.NARROW
-    log = series in LOGARITHMIC and all((v > 0)[np.isfinite(v)].all() for line in lines for _, v in line.runs)
+    positive = all((v > 0)[np.isfinite(v)].all() for line in lines for _, v in line.runs)
+    log = series.partition("[")[0] in LOGARITHMIC and positive
     layout = parts.layout(theme, revision=f"history|{series}")
     last = max(float(steps.max()) for line in lines for steps, _ in line.runs if len(steps))
     layout["xaxis"] = parts.axis(theme, "Epoch", range=[0, 1.02 * last])
