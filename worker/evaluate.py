@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from backend.contracts.results import ALL, Measurement, Roc, RunResult
+from backend.contracts.results import ALL, Exposed, Measurement, Roc, RunResult
 from backend.contracts.runs import RunConfig
+from worker.attacks._exposed import exposed
 from worker.attacks._report import report
 from worker.attacks._target import Target
 from worker.datasets._prepared import Data
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
-from worker.privacy.accounting import side_by_side
 from worker.plugins import Audit
+from worker.privacy.accounting import side_by_side
 from worker.registry import registry
 from worker.shadows import References
 from worker.training.engine import Trained, Work
@@ -55,8 +56,9 @@ def evaluate(prepared: Prepared, trained: Trained) -> RunResult:
 def evaluate_many(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
     """Everything that is measured of each run, in order.
 
-    Runs that share data, shadow models, subgroups and attacks are measured in one pass, some at a time so that their arrays stay in
-    the processor's cache. What is found of a run is the same bit for bit, whichever runs are beside it.
+    Runs that share data, shadow models, subgroups and attacks are measured in one pass, some at a time so that
+    their arrays stay in the processor's cache. What is found of a run is the same bit for bit, whichever runs
+    are beside it.
     """
     results: dict[int, RunResult] = {}
     alike: dict[tuple[object, ...], list[int]] = {}
@@ -96,6 +98,7 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
     tested_groups, chosen_groups = (data.groups(part, setting.subgroups) for part in ("test", "validation"))
     found: list[list[Measurement]] = [[] for _ in fleet]
     rocs: list[list[Roc]] = [[] for _ in fleet]
+    exposures: list[list[Exposed]] = [[] for _ in fleet]
     for one in registry().all("metric"):
         whole = one.plugin.name in VALIDATION_FAMILIES
         kept = (f for f in one.plugin.measure(chosen, chosen_groups) if whole or f.metric in VALIDATION_METRICS)
@@ -109,7 +112,16 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
             if isinstance(attack, Audit):
                 _extend(found, (_audited(attack, part.params, *one) for one in fleet))
                 continue
-            scores = attack.score(candidates, attack.Params.model_validate(part.params))
+            params = attack.Params.model_validate(part.params)
+            why, asked = attack.undefined(candidates, params), attack.references(params)
+            if why is None:
+                scores = attack.score(candidates, params)
+                if asked:
+                    rows = np.concatenate([data.train.rows, data.test.rows])
+                    _extend(exposures, [[one] for one in exposed(attack.name, scores, candidates, rows, asked)])
+            else:
+                scores = np.full(candidates.losses.shape, np.nan)
+                _extend(exposures, [[Exposed(attack=attack.name, statement=why)] for _ in fleet])
             figures, curves = report(attack.name, scores, candidates.members, candidates.groups)
             _extend(found, measurements(figures, shape, "test"))
             _extend(rocs, curves)
@@ -119,6 +131,7 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
             degenerate=degenerate(found[run]),
             measurements=found[run],
             rocs=rocs[run],
+            exposed=exposures[run],
             **_common(trained),
         )
         for run, (_, trained) in enumerate(fleet)

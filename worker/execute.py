@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -39,11 +39,24 @@ STORE_PATIENCE_SECONDS = 60.0
 OTHERS_SECONDS = 1.0
 
 
+class Shadows(Protocol):
+    """Shadow models that attacks need, see `worker.shadows`."""
+
+    def stages(self, configs: Sequence[RunConfig]) -> Sequence[tuple[Sequence[RunConfig], Sequence[RunConfig]]]:
+        """These runs in the order in which to train them: pairs of shadows and the runs that need them."""
+        ...
+
+    def failed(self, config: RunConfig, message: str) -> None:
+        """A shadow could not be trained, and its runs have to do without it."""
+        ...
+
+
 class Attempt:
     """Trains what is pending of a job.
 
     `measurer` does the training, `plan` says which runs together and in which order, and `settled` is told the key of
-    each run whose result is in the database: what was kept to train it is of no more use.
+    each run whose result is in the database: what was kept to train it is of no more use. `shadows` says which shadow
+    models have to be trained before which runs.
     """
 
     def __init__(
@@ -54,6 +67,7 @@ class Attempt:
         measurer: Measurer,
         plan: Callable[[Sequence[RunConfig]], Fleets] = lambda configs: [configs],
         settled: Callable[[str], None] = lambda key: None,
+        shadows: Shadows | None = None,
     ) -> None:
         self._database = database
         self._job_id = job_id
@@ -61,6 +75,7 @@ class Attempt:
         self._measurer = measurer
         self._plan = plan
         self._settled = settled
+        self._shadows = shadows
         self._total = 0
         self._done = 0
         self._reported = 0.0
@@ -121,6 +136,28 @@ class Attempt:
         return pending, held
 
     def _measure(self, configs: Sequence[RunConfig]) -> None:
+        if self._shadows is None:
+            self._measure_runs(configs)
+            return
+        stages = self._shadows.stages(configs)
+        done, total = 0, sum(len(shadows) for shadows, _ in stages)
+        for shadows, some in stages:
+            done = self._train_shadows(shadows, done, total)
+            self._measure_runs(some)
+
+    def _train_shadows(self, configs: Sequence[RunConfig], done: int, total: int) -> int:
+        """Nothing of a shadow is written to the database; answers how many of `total` are now done."""
+        by_key = {config.key(): config for config in configs}
+        for event in self._measurer.measure_many(self._plan(configs)) if configs else ():
+            if isinstance(event, RunResult):
+                if event.status == "failed" and self._shadows is not None:
+                    self._shadows.failed(by_key[event.key], event.message or "")
+                self._settled(event.key)
+                done += 1
+            self._report(f"Training shadow models {min(total, done + 1)} of {total}")
+        return done
+
+    def _measure_runs(self, configs: Sequence[RunConfig]) -> None:
         fleets = self._plan(configs)
         self._trained_since, self._trained = time.monotonic(), 0
         for event in self._measurer.measure_many(fleets):
@@ -226,7 +263,9 @@ def run_attempt(
         return fleets
 
     pool = Pool(measure, parallel, available=memory.available)
-    return Attempt(database, job_id, attempt, pool, plan, Checkpoints(cache_dir / "checkpoints").discard).run()
+    discard = Checkpoints(cache_dir / "checkpoints").discard
+    kept = getattr(measuring, "KeptShadows", None)
+    return Attempt(database, job_id, attempt, pool, plan, discard, kept and kept(cache_dir)).run()
 
 
 def cores() -> int:

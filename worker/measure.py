@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from backend.contracts.runs import Part, RunConfig, canonical_hash
 from backend.contracts.training import Training
 from backend.errors import DataChanged, EpsilonUnreachable
 from backend.logs import get_logger
-from worker import memory
+from worker import memory, shadows
 from worker.datasets._prepared import prepared_data
 from worker.evaluate import Prepared, evaluate_many
 from worker.plugins import Params
@@ -154,6 +155,8 @@ def measure_fleet(
 ) -> Iterator[RunResult]:
     """Train, evaluate and attack runs of one fleet; yields each result once, in any order.
 
+    Shadow models that an attack needs and nobody trained yet are trained first; a shadow among `configs` is trained and
+    kept in `cache_dir`, and its result only says how that went.
     A run that diverges, whose setting is impossible, or that `room` has no memory for is a result with that status
     and a message. Raises `DataMissing` and `DataChanged` where the whole job cannot go on. A run that was interrupted
     goes on from its checkpoint in `cache_dir`; whoever keeps the result discards that.
@@ -168,26 +171,46 @@ def measure_fleet(
             yield _failed(config, _sentence(error))
         else:
             fleets.setdefault(choose(prepared.work, engines(device)), []).append(prepared)
+
+    def train_shadows(missing: Sequence[RunConfig]) -> Iterator[RunResult]:
+        return measure_fleet(missing, cache_dir=cache_dir, device=device, room=room)
+
+    def finish(done: Sequence[tuple[Prepared, Trained]]) -> Iterator[RunResult]:
+        runs = [one for one in done if not shadows.is_shadow(one[0].config)]
+        yield from (shadows.keep(p.config, p.data, t, cache_dir) for p, t in done if shadows.is_shadow(p.config))
+        yield from evaluate_many(
+            [
+                (replace(p, references=shadows.references(p.config.setting, cache_dir, train_shadows)), t)
+                for p, t in runs
+            ]
+        )
+
     kept = None if cache_dir is None else _Kept(cache_dir / "checkpoints", seconds=checkpoint_seconds)
     for engine, fleet in fleets.items():
         fitting, too_large, held = _fit(engine, fleet, device, room)
         yield from too_large
         if fitting:
-            yield from _measured(engine, fitting, Watch(on_progress, kept), held)
+            yield from _measured(engine, fitting, Watch(on_progress, kept), held, finish)
 
 
-def _measured(engine: Engine, fleet: Sequence[Prepared], watch: Watch, held: int) -> Iterator[RunResult]:
-    """Trains, and evaluates what is trained together, at most `held` at a time."""
+def _measured(
+    engine: Engine,
+    fleet: Sequence[Prepared],
+    watch: Watch,
+    held: int,
+    finish: Callable[[Sequence[tuple[Prepared, Trained]]], Iterable[RunResult]],
+) -> Iterator[RunResult]:
+    """Trains, and gives `finish` what is trained together, at most `held` at a time."""
     by_key = {prepared.work.key: prepared for prepared in fleet}
     done: list[tuple[Prepared, Trained]] = []
     since = time.monotonic()
     for trained in engine.train([prepared.work for prepared in fleet], watch):
         done.append((by_key[trained.key], trained))
         if len(done) >= held or time.monotonic() - since >= EVALUATE_SECONDS:
-            yield from evaluate_many(done)
+            yield from finish(done)
             done, since = [], time.monotonic()
     if done:
-        yield from evaluate_many(done)
+        yield from finish(done)
 
 
 def _fit(
@@ -228,6 +251,21 @@ def _evaluation_bytes(prepared: Prepared) -> int:
     """Of one run: answers for every row, and what metrics and attacks sort of them."""
     rows = sum(len(part) for part in (prepared.data.train, prepared.data.validation, prepared.data.test))
     return rows * (EVALUATION_ROW_BYTES + 12 * prepared.work.outputs)
+
+
+class KeptShadows:
+    """Shadow models in `cache_dir`, as an attempt needs to know of them."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self._cache_dir = cache_dir
+
+    def stages(self, configs: Sequence[RunConfig]) -> list[tuple[list[RunConfig], list[RunConfig]]]:
+        """Runs in the order in which to train them, each part with the shadows that it needs first."""
+        return shadows.stages(configs, self._cache_dir)
+
+    def failed(self, config: RunConfig, message: str) -> None:
+        """Its runs have to do without it."""
+        shadows.failed(config, message, self._cache_dir)
 
 
 class _Kept(Checkpoints):

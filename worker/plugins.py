@@ -177,9 +177,21 @@ class Metric(_Plugin[P]):
 class Attack(_Plugin[P]):
     """A membership-inference attack: a score per record, higher meaning more likely a member."""
 
+    def references(self, params: P) -> int:
+        """How many shadow models it wants: trained as the target is, on other splits of the same table."""
+        return 0
+
+    def undefined(self, target: Target, params: P) -> str | None:
+        """Why it has no figures for this target, as a sentence, or None where it has. Asked before `score`."""
+        return None
+
     @abstractmethod
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
-        """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`."""
+        """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`.
+
+        A row that cannot be judged is NaN: it is left out of the figures, and counted.
+        """
+
 
 class Audit(Attack[P]):
     """A test of the claimed epsilon: trains anew with records of its own and bounds epsilon from below.

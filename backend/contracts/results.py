@@ -51,6 +51,26 @@ class Roc(Contract):
     non_members: int
 
 
+class ExposedRecord(Contract):
+    """A training row that an attack tells apart from others. Its content is never stored."""
+
+    row: int = Field(description="Its place in the dataset's table, from 0.")
+    score: float = Field(description="The attack's score; higher is more exposed.")
+    percentile: float = Field(description="Share in per cent of all rows attacked whose score is lower.")
+    subgroups: list[str] = Field(description="Those of the study that it is in.")
+
+
+class Exposed(Contract):
+    """What one attack with shadow models says of single records, or why an attack has no figures."""
+
+    attack: str
+    models: int = Field(default=0, description="Shadow models that it compared with.")
+    left_out: int = Field(default=0, description="Shadow models that diverged or failed.")
+    unscored: int = Field(default=0, description="Rows that too few models were trained with or without.")
+    statement: str | None = Field(default=None, description="Why it has no figures.")
+    records: list[ExposedRecord] = Field(default_factory=list, description="The most exposed first.")
+
+
 class RunResult(Contract):
     """All that one run leaves behind, written in one transaction."""
 
@@ -63,6 +83,7 @@ class RunResult(Contract):
     measurements: list[Measurement] = Field(default_factory=list)
     history: list[Series] = Field(default_factory=list)
     rocs: list[Roc] = Field(default_factory=list)
+    exposed: list[Exposed] = Field(default_factory=list)
 
 
 class Progress(Contract):

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.contracts.results import FINISHED, Roc, RunResult, Series
+from backend.contracts.results import FINISHED, Exposed, Roc, RunResult, Series
 from backend.contracts.runs import RunConfig, Setting
 from backend.errors import NotFound
 from backend.store import jobs
 from backend.store._sql import CHUNK, decode_positions, encode_cursor, insert_ignore, now
 from backend.store.tables import (
     Base,
+    ExposedRow,
     HistoryRow,
     JobRow,
     JobRunRow,
@@ -198,7 +199,7 @@ def write_result(session: Session, job_id: str, attempt: int, result: RunResult)
     run.finished_at = now()
     run.claimed_by = None
     run.claimed_attempt = None
-    for table in (MeasurementRow, HistoryRow, RocRow):
+    for table in (MeasurementRow, HistoryRow, RocRow, ExposedRow):
         session.execute(delete(table).where(table.run_id == run.id))
     series = _series_ids(session, {(m.metric, m.subgroup, m.split) for m in result.measurements})
     if result.measurements:
@@ -220,6 +221,7 @@ def write_result(session: Session, job_id: str, attempt: int, result: RunResult)
         HistoryRow(run_id=run.id, name=h.name, unit=h.unit, steps=h.steps, values=h.values) for h in result.history
     )
     session.add_all(RocRow(run_id=run.id, **roc.model_dump()) for roc in result.rocs)
+    session.add_all(ExposedRow(run_id=run.id, **one.model_dump()) for one in result.exposed)
     jobs.add_event(session, job_id, "run", {"run_id": result.key, "status": result.status})
     return True
 
@@ -334,6 +336,12 @@ def rocs(
         )
         for r in session.scalars(query.order_by(RocRow.run_id, RocRow.attack, RocRow.subgroup))
     ]
+
+
+def exposed(session: Session, run_id: int) -> list[Exposed]:
+    """What each attack with shadow models says of single records of the run."""
+    rows = session.scalars(select(ExposedRow).where(ExposedRow.run_id == run_id).order_by(ExposedRow.attack))
+    return [Exposed(**{field: getattr(row, field) for field in Exposed.model_fields}) for row in rows]
 
 
 def mean_seconds(session: Session, limit: int = 2000) -> list[tuple[Setting, float]]:

@@ -2,7 +2,7 @@
 
 jobs --< job_runs >-- runs >-- settings         a run may serve several jobs: it is trained once
 runs --< measurements >-- series                one number of one run; a series is (metric, subgroup, split)
-runs --< histories, rocs                        arrays, one row each
+runs --< histories, rocs, exposed               arrays, one row each
 jobs --< job_events                             what the event stream replays
 workers, catalogue                              who is there and what they can do
 
@@ -186,6 +186,20 @@ class RocRow(Base):
     tpr: Mapped[list[Any]]
     members: Mapped[int]
     non_members: Mapped[int]
+
+
+class ExposedRow(Base):
+    """What one attack says of single training rows of one run, as places in the table, or why it has no figures."""
+
+    __tablename__ = "exposed"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    attack: Mapped[str] = mapped_column(String(64), primary_key=True)
+    models: Mapped[int]
+    left_out: Mapped[int]
+    unscored: Mapped[int]
+    statement: Mapped[str | None] = mapped_column(Text)
+    records: Mapped[list[Any]] = mapped_column(doc="contracts.results.ExposedRecord, the most exposed first.")
 
 
 class JobEventRow(Base):

@@ -12,7 +12,7 @@ from backend.contracts.catalogue import Catalogue
 from backend.contracts.training import Training
 from backend.errors import DataMissing
 from worker.attacks._report import metrics_of
-from worker.attacks._target import Target
+from worker.attacks._target import Shadows, Target
 from worker.catalogue import build_catalogue
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Groups, Predictions, RunFigures
@@ -184,17 +184,28 @@ def test_a_family_measures_several_runs_as_each_alone(found, task):
         assert measured(run, 0)[0] == together[run]
 
 
+def attacked(logits, table, members, groups):
+    """A target with 64 shadow models, and with the first rows once more as its population."""
+    random = np.random.default_rng(1)
+    shadows = Shadows(
+        random.normal(size=(64, *logits.shape[-2:])).astype(np.float32), random.random((64, len(members))) < 0.6
+    )
+    losses = per_record_numpy(logits, table.target, "binary")
+    some = Groups(groups.names, groups.masks[:, :50], groups.families)
+    few = Shadows(shadows.logits[:, :50], shadows.members[:, :50])
+    others = Target(logits[..., :50, :], table.target[:50], losses[..., :50], members[:50] & False, some, "binary", few)
+    return Target(logits, table.target, losses, members, groups, "binary", shadows, others)
+
+
 @of("attack")
 def test_an_attack_scores_several_runs_as_each_alone(found):
     table = toy_table(300)
     logits = np.random.default_rng(0).normal(size=(5, 300, 2)).astype(np.float32)
-    losses = per_record_numpy(logits, table.target, "binary")
     groups = Groups.of(table.attributes, [["sex"]], np.arange(300))
     members = np.arange(300) < 120
 
     def scores(runs):
-        target = Target(logits[runs], table.target, losses[runs], members, groups, "binary")
-        return found.plugin.score(target, found.plugin.Params())
+        return found.plugin.score(attacked(logits[runs], table, members, groups), found.plugin.Params())
 
     together = scores(slice(None))
     assert together.shape == (5, 300)
@@ -208,14 +219,13 @@ def test_an_attack_scores_every_candidate_without_looking_at_membership(found):
     table = toy_table(200)
     random = np.random.default_rng(0)
     logits = random.normal(size=(200, 2)).astype(np.float32)
-    losses = per_record_numpy(logits, table.target, "binary")
     groups = Groups.of(table.attributes, [["sex"]], np.arange(200))
     members = np.arange(200) < 120
     scores = [
-        found.plugin.score(Target(logits, table.target, losses, inside, groups, "binary"), found.plugin.Params())
+        found.plugin.score(attacked(logits, table, inside, groups), found.plugin.Params())
         for inside in (members, ~members)
     ]
     assert scores[0].shape == (200,)
     assert np.isfinite(scores[0]).all()
     assert np.array_equal(*scores)
-    assert len(metrics_of(found.plugin.name, found.plugin.title)) == 5
+    assert len(metrics_of(found.plugin.name, found.plugin.title)) == 6

@@ -38,5 +38,5 @@ def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], sessio
 
 @router.get("/runs/{run_id}", name="get_run", summary="A run whole")
 def get_run(run_id: RunId, _: NoFiltersDep, session: SessionDep) -> RunDetail:
-    """Configuration, measurements, training history and ROC curves."""
+    """Configuration, measurements, training history, ROC curves and the most exposed records."""
     return views.run_detail(session, runs.get(session, run_id))

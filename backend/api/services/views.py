@@ -105,6 +105,7 @@ def run_detail(session: Session, row: RunRow) -> RunDetail:
             "measurements": list(measurements.stream(session, measurements.Filter(run_id=[row.key]))),
             "history": runs.history(session, row.id),
             "rocs": [roc for _, roc in runs.rocs(session, [row.id])],
+            "exposed": runs.exposed(session, row.id),
         }
     )
 

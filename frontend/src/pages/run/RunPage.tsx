@@ -15,6 +15,7 @@ import { Term } from '~/components/Term'
 import { useRunTitle } from '~/components/useRunTitle'
 import { runQuery } from '~/data/queries'
 import { duration, moment } from '~/lib/format'
+import { ExposedSection } from './ExposedSection'
 import { HistorySection } from './HistorySection'
 import classes from './RunPage.module.css'
 import { RunRocSection } from './RunRocSection'
@@ -61,6 +62,7 @@ export function RunPage() {
           </Panel>
           <RunSubgroups run={run} />
           <RunRocSection run={run} />
+          <ExposedSection run={run} />
         </Stack>
         <Stack gap="md">
           <Panel title="Privacy">
