@@ -18,7 +18,7 @@ class BoundedAdaptiveParams(QuantileParams):
     # Submissions are checked against the schema, where a validator's condition would not be seen.
     model_config = ConfigDict(json_schema_extra={"ordered": [["lower_bound", "threshold_cap"]]})
 
-    # Of 0.1, 0.3, 1 and 3 the smaller leave models on Adult that predict one class, or badly; see docs/sharp_edges.md.
+    # On Adult the threshold lies on its bound, and with 0.1 hardly anything is learnt; see docs/sharp_edges.md.
     lower_bound: float = param(
         1.0,
         "Lower bound of the threshold",
