@@ -61,7 +61,9 @@ def verdict(claim: Claim, compared: Sequence[Compared], words: Words, *, finishe
         rest = f"; not when {_listed(against)}" if against else ""
         side = "lower" if sign > 0 else "higher"
         return answer("partly", f"Partly reproduced: {versus}, {side} when {where}{rest}{size}; {told}")
-    return answer("not", f"Not reproduced: {versus}, in no way of tuning that is a test; {told}")
+    return answer(
+        "not", f"Not reproduced: {versus}, in no way of tuning that is a test does the direction hold; {told}"
+    )
 
 
 def _missing(tested: dict[str, list[Compared]]) -> str:
@@ -78,24 +80,30 @@ def _reaches(claim: Claim, passed: Sequence[Compared], sign: float) -> bool:
 
 
 def _numbers(own: Sequence[Compared], holds: dict[str, list[Compared]], sign: float, claim: Claim) -> str:
-    """The largest change that a test supports, or that of tuning on validation loss; and that of the best cell."""
+    """How many tests pass on either side; the largest change that one supports; and that of the best cell."""
 
     def size(c: Compared) -> float:
         return sign * (c.effect.reduction if c.effect.reduction is not None else -1e9)
 
-    word = "reduction" if sign > 0 else "increase"
-    parts = []
-    passed = [c for some in holds.values() for c in some]
-    plain = passed or [c for c in own if c.protocol == TESTED[0]] or list(own)
+    tests = [c for c in own if c.corrected is not None]
+    passed = [c for c in tests if (c.corrected or 0.0) < LEVEL]
+    less = sum(c.effect.difference < 0 for c in passed)
+    parts = [f"smaller in {less} of {len(tests)} tests, larger in {len(passed) - less}"]
+    agreeing = [c for c in passed if sign * c.effect.difference < 0]
+    plain = [c for some in holds.values() for c in some] or agreeing
+    plain = plain or [c for c in own if c.protocol == TESTED[0]] or list(own)
     if plain and (best := max(plain, key=size)).effect.reduction is not None:
-        e = best.effect
-        ends = sorted(sign * x for x in (e.reduction_low, e.reduction_high) if x is not None)
+        e, smaller = best.effect, (best.effect.reduction or 0.0) > 0
+        ends = sorted(x if smaller else -x for x in (e.reduction_low, e.reduction_high) if x is not None)
         interval = f" (95 %: {ends[0]:.0f} to {ends[1]:.0f})" if len(ends) == 2 else ""
         p = f", p = {best.corrected:.2g}" if best.corrected is not None else ""
-        parts.append(f"largest {word} {size(best):.0f} %{interval}{p}, {best.subgroup}, ε = {best.epsilon:g}")
+        where = f"{TITLES[best.protocol].lower()}, {best.subgroup}, ε = {best.epsilon:g}"
+        change = "smaller" if smaller else "larger"
+        parts.append(f"at best {abs(e.reduction or 0.0):.0f} % {change}{interval}{p} ({where})")
     cells = [c for c in own if c.protocol == "best_cell" and c.effect.reduction is not None]
     if cells:
-        parts.append(f"best cell of the grid: up to {size(max(cells, key=size)):.0f} %")
+        top = size(max(cells, key=size))
+        parts.append(f"in the best cell of the grid {abs(top):.0f} % {'smaller' if sign * top > 0 else 'larger'}")
     if claim.value is not None:
         parts.append(f"reported: up to {claim.value:g} %")
     return "; ".join(parts)

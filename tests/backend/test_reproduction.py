@@ -27,6 +27,8 @@ def test_a_true_effect_of_another_size_is_partly_reproduced(client, database):
     first = answer["verdicts"][0]["sentence"]
     assert first.startswith("Partly reproduced: SoftAdaClip against DP-SGD, lower when tuned on validation loss")
     assert "never the reported 87 %" in first
+    assert first.endswith("; a changed study, not the planned one")
+    assert "larger in 0" in first
     assert answer["protocols"] == TITLES
     results = [c for c in answer["comparisons"] if c["protocol"] in TESTED]
     for c in results:
@@ -43,6 +45,8 @@ def test_no_effect_is_not_reproduced(client, database, monkeypatch):
     answer = get(client, f"/api/jobs/{submit(client, database)}/reproduction")
     assert [v["outcome"] for v in answer["verdicts"]] == ["not", "not"]
     assert answer["verdicts"][0]["sentence"].startswith("Not reproduced: SoftAdaClip against DP-SGD")
+    assert "smaller in 0 of" in answer["verdicts"][0]["sentence"]
+    assert "% larger (95 %: " in answer["verdicts"][0]["sentence"]
 
 
 def test_a_large_effect_is_reproduced(client, database, monkeypatch):

@@ -17,6 +17,7 @@ from backend.analysis.table import Floats
 from backend.api.services import charts
 from backend.contracts.public import Claim, ProtocolResult, ProtocolRow, Reproduction
 from backend.contracts.results import ALL
+from backend.contracts.spec import JobSpec
 from backend.errors import NotFound
 from backend.presets import get_preset
 from backend.store import jobs, measurements
@@ -79,6 +80,9 @@ def reproduction(session: Session, job_id: str) -> Reproduction:
     verdicts = [
         judging.verdict(claim, found.compared, found.words, finished=finished, runs=runs) for claim in found.claims
     ]
+    if not as_planned(session, job_id, found.preset):
+        changed = "; a changed study, not the planned one"
+        verdicts = [v.model_copy(update={"sentence": v.sentence + changed}) for v in verdicts]
     family = max((sum(c.protocol == p for c in found.compared) for p in protocols.TESTED), default=0)
     pairs = max((c.effect.pairs for c in found.compared), default=0)
     notes = [
@@ -101,6 +105,13 @@ def reproduction(session: Session, job_id: str) -> Reproduction:
         degenerate_settings=int(found.grid.degenerate.sum()) if found.grid is not None else 0,
         notes=notes,
     )
+
+
+def as_planned(session: Session, job_id: str, preset: str) -> bool:
+    """Whether the study is the preset's in everything but its name, description, tags and priority."""
+    parts = ("dataset", "model", "methods", "training", "seeds")
+    own, planned = JobSpec.model_validate(jobs.get(session, job_id).spec), get_preset(preset).spec
+    return all(getattr(own, part) == getattr(planned, part) for part in parts)
 
 
 def rows(found: Evidence) -> list[ProtocolRow]:
