@@ -39,7 +39,7 @@ class AutomaticClippingParams(PrivateParams):
 
 
 class AutomaticClipping(Method[AutomaticClippingParams]):
-    """g -> R g / (|g| + gamma), equation 3.3 of Bu et al. 2023: AUTO-S for gamma > 0, AUTO-V for gamma = 0.
+    """g -> R g / (|g| + gamma) (Bu et al. 2023): AUTO-S for gamma > 0, AUTO-V for gamma = 0.
 
     Sensitivity. x / (x + gamma) <= 1 for x >= 0 and gamma >= 0, so a scaled gradient has norm at most R: adding or
     removing one record moves the sum by at most R, and the accounting is that of DP-SGD at threshold R. Nothing else

@@ -63,15 +63,15 @@ class BoundedAdaptiveDpSgd(Method[BoundedAdaptiveParams]):
     and the noisy centred count of records below the threshold, accounted jointly as in `adaptive_dp_sgd`; the bound is
     a setting, not a statistic, and costs nothing unless it is chosen by looking at the data.
 
-    Readings. The abstract and the authors' use of Andrew et al. 2021 are what is followed; the target quantile is
-    theirs, 0.5, which without a bound lets the threshold collapse. The cap on the threshold and all defaults of the
+    Readings. The abstract alone was at hand. The update is that of Andrew et al. 2021, and so is the target quantile,
+    0.5, which without a bound lets the threshold collapse. The cap on the threshold and all defaults of the
     bounds are ours.
     """
 
     name = "bounded_adaptive_dp_sgd"
     title = "Bounded adaptive DP-SGD"
     summary = "Adaptive clipping whose threshold cannot fall below a bound, so that small groups' gradients survive."
-    citation = "Zhao et al. 2025, Mitigating disparate impact through bounded adaptive clipping, arXiv:2506.01396"
+    citation = "Zhao et al. 2025, Bounded adaptive clipping, arXiv:2506.01396"
     private = True
     Params = BoundedAdaptiveParams
 

@@ -53,7 +53,7 @@ class DpsgdFParams(PrivateParams):
 
 
 class DpsgdF(Method[DpsgdFParams]):
-    """C_k = C_0 (1 + (m_k / b_k) / (m / b)): algorithm 2 of Xu, Du and Wu 2021.
+    """C_k = C_0 (1 + (m_k / b_k) / (m / b)), after Xu, Du and Wu 2021.
 
     m_k and o_k are noisy counts of the records of group k whose gradient is longer than C_0, and of the others;
     b_k = m_k + o_k, and m and b are their sums over groups. A record of group k is clipped to C_k.
@@ -62,9 +62,9 @@ class DpsgdF(Method[DpsgdFParams]):
     alone. One record is in one group and in one of its two counts, so it changes one number of the whole vector of
     counts by 1: its L2 sensitivity is 1, however many groups there are. Gradient and counts are accounted jointly.
 
-    Readings. The paper scales a batch by counts of the same batch; here they set the thresholds of the next step, which
-    begin at 2 C_0, where all groups are alike. Noisy counts are moved to at least 0, the sizes they are divided by to
-    at least 1, and the factor to at most `largest_factor`: all of it after the noise.
+    Readings. The paper itself was not at hand. It scales a batch by counts of the same batch; here counts set the
+    thresholds of the next step, which begin at 2 C_0, where all groups are alike. Noisy counts are moved to at least 0,
+    the sizes they are divided by to at least 1, and the factor to at most `largest_factor`: all of it after the noise.
     """
 
     name = "dpsgd_f"
