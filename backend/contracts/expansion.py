@@ -42,6 +42,15 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
         for name, options in params.items():
             if len(options) > 1:
                 problems.append(_no_sweep(f"{field}.params.{name}", options))
+        if any(choice.name == other.name for other in spec.evaluation.attacks[:index]):
+            problems.append(
+                Problem(
+                    field=f"{field}.name",
+                    expected="each attack once: its figures carry its name",
+                    got=short(choice.name),
+                    fix="Remove one, or compare its parameters in a study of their own.",
+                )
+            )
         if attack is not None:
             attacks.append(_part(attack, {name: options[0] for name, options in params.items() if options}))
     training, found = sweep(catalogue.training_schema, spec.training, "training")

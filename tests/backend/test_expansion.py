@@ -177,6 +177,11 @@ def test_a_method_overrides_training_and_may_sweep_it():
         ({"training": {"batch_size": 1001}}, "training.batch_size", "smaller"),
         ({"training": {"epochs": 2.5}}, "training.epochs", "Change it"),
         ({"evaluation": {"attacks": [{"name": "lira"}]}}, "evaluation.attacks.0.name", "loss_threshold"),
+        (
+            {"evaluation": {"attacks": [{"name": "loss_threshold"}, {"name": "loss_threshold"}]}},
+            "evaluation.attacks.1.name",
+            "each attack once",
+        ),
         ({"seeds": 100}, "methods", "EQUIPOISE_MAX_RUNS_PER_JOB"),
     ],
 )
