@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
-from backend.analysis import accounting
+from backend.analysis import accountants, accounting, pld, prv
 from backend.contracts.catalogue import PluginKind
 from backend.contracts.runs import canonical_hash
 from backend.errors import JobFailed
@@ -141,7 +141,7 @@ def _version(library: str) -> str:
 @lru_cache(maxsize=1)
 def engine_version() -> str:
     """Hash over the code that trains, accounts and evaluates, and the libraries it stands on."""
-    files = [Path(str(accounting.__file__))]
+    files = [Path(str(module.__file__)) for module in (accountants, accounting, pld, prv)]
     for entry in ENGINE_CODE:
         path = ROOT / entry
         files += [path] if path.is_file() else sorted(path.rglob("*.py"))

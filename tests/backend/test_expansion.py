@@ -180,7 +180,7 @@ def test_a_method_overrides_training_and_may_sweep_it():
         (
             {"evaluation": {"attacks": [{"name": "loss_threshold"}, {"name": "loss_threshold"}]}},
             "evaluation.attacks.1.name",
-            "each attack once",
+            "Remove one",
         ),
         ({"seeds": 100}, "methods", "EQUIPOISE_MAX_RUNS_PER_JOB"),
     ],
