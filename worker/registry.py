@@ -43,7 +43,7 @@ PACKAGES: Mapping[PluginKind, str] = {
 assert set(PACKAGES) == set(get_args(PluginKind))
 
 #: Code outside the plugins on which results depend, besides every `_*.py` beside them.
-ENGINE_CODE = ("plugins.py", "measure.py", "evaluate.py", "training", "privacy")
+ENGINE_CODE = ("plugins.py", "measure.py", "evaluate.py", "shadows.py", "training", "privacy")
 #: Libraries whose version can change a result.
 ENGINE_LIBRARIES = ("torch", "opacus", "dp-accounting", "numba", "numpy")
 

@@ -1,5 +1,6 @@
 """A run whose process is killed goes on from its checkpoint and ends with the bits of one that was left alone."""
 
+import logging
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from backend.contracts.expansion import expand
 from backend.contracts.results import RunResult
 from backend.contracts.spec import JobSpec
+from backend.logs import configure
 from tests.e2e._server import alive
 from worker.catalogue import build_catalogue
 from worker.measure import measure_fleet, measure_run
@@ -36,8 +38,19 @@ def what_was_measured(result):
     return result.status, kept, result.history, result.rocs
 
 
+@pytest.fixture
+def log_lines(capfd):
+    """What is logged, on the real standard error, whatever another test in this process set up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure("INFO")
+    yield lambda: "".join(capfd.readouterr())
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 @pytest.mark.slow
-def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, capfd):
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, log_lines):
     (config,) = configs()
 
     def measure(fleet, on_progress, room):
@@ -61,7 +74,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, capfd):
     first, second = shares.values()
     assert 0 < max(first) < 1, "it was killed in mid-run"
     assert second[0] > 0.3 * max(first), "it did not start anew"
-    assert "goes on from its checkpoint" in "".join(capfd.readouterr())
+    assert "goes on from its checkpoint" in log_lines()
     assert what_was_measured(result) == what_was_measured(measure_run(config))
     # Whoever commits the result discards it, and not before.
     assert [path.stem for path in Path(tmp_path / "checkpoints").iterdir()] == [config.key()]
