@@ -31,6 +31,7 @@ def pages(base: str) -> dict[str, str]:
         "new-code": "/new?as=code",
         "explore": "/explore",
         "data": "/data",
+        "calculator": "/calculator",
         "workers": "/workers",
         "unknown": "/nowhere",
     }

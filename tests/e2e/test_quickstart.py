@@ -129,7 +129,9 @@ def test_the_view_is_in_the_address_and_survives_a_reload(page, study):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/studies", "/studies/{job}", "/new", "/explore?jobs={job}", "/data", "/workers"])
+@pytest.mark.parametrize(
+    "path", ["/studies", "/studies/{job}", "/new", "/explore?jobs={job}", "/calculator", "/data", "/workers"]
+)
 def test_every_page_fits_a_narrow_screen(chromium, server, study, scheme, path):
     context = chromium.new_context(
         viewport={"width": 390, "height": 844}, base_url=server.url, color_scheme=scheme, reduced_motion="reduce"
