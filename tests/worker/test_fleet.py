@@ -213,13 +213,20 @@ def test_every_method_gives_the_same_in_both_engines(name, optimizer):
         np.testing.assert_allclose(mine.values, theirs.values, rtol=5e-3, atol=5e-3)
 
 
-@pytest.mark.parametrize("name", method_names())
+def asks_for_groups(name):
+    plugin = registry().find("method", name).plugin
+    return plugin.attribute(plugin.Params()) is not None
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if asks_for_groups(name)])
+def test_a_method_that_asks_for_groups_is_called(name):
+    assert run_of(work(rows=500, batch=50, method=name, statistic_std=2.0)).recorded is None
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if not asks_for_groups(name)])
 def test_a_recorded_method_does_what_its_own_code_does(name, monkeypatch):
     """Between two steps a kernel repeats what the method's code did when it was recorded; without that it is called."""
     job = work(rows=500, batch=50, epochs=3, method=name, statistic_std=2.0, learning_rate=0.05, momentum=0.5)
-    if job.groups is not None:
-        assert run_of(job).recorded is None
-        pytest.skip("its own code is called, with the records' groups")
     assert run_of(job).recorded is not None
     (compiled,) = FleetEngine().train([job])
     monkeypatch.setattr(cpu, "record", lambda *_: None)
