@@ -9,13 +9,18 @@ interface Props {
   onChange: (name: string) => void
 }
 
-/** Which attack; shown where a study made several. Audits score no rows, so that there is no curve of them. */
-export function AttackMenu({ attacks: listed, value, onChange }: Props) {
+/** Those that have a curve: audits score no rows. */
+export function useAttacksWithCurves(attacks: readonly string[]): string[] {
   const { data } = useQuery(catalogueQuery)
   const audits = new Set(
     data?.metrics.filter((one) => one.name.endsWith('_p_at_claim')).map((one) => one.family),
   )
-  const attacks = listed.filter((name) => !audits.has(name))
+  return attacks.filter((name) => !audits.has(name))
+}
+
+/** Which attack; shown where a study made several. */
+export function AttackMenu({ attacks, value, onChange }: Props) {
+  const { data } = useQuery(catalogueQuery)
   if (attacks.length < 2) return null
   const title = (name: string) =>
     data?.plugins.find((plugin) => plugin.kind === 'attack' && plugin.name === name)?.title ?? words(name)

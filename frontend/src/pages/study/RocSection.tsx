@@ -1,6 +1,6 @@
 import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
-import { AttackMenu } from '~/charts/AttackMenu'
+import { AttackMenu, useAttacksWithCurves } from '~/charts/AttackMenu'
 import { BudgetMenu, SubgroupMenu } from '~/charts/AxisMenus'
 import { FigureCard } from '~/charts/FigureCard'
 import { isLive } from '~/data/queries'
@@ -17,18 +17,20 @@ export function RocSection({ job }: { job: JobDetail }) {
   const budgets = budgetsOf(job)
   const epsilon = at ?? budgets[0]
   const menu = subgroupMenu(undefined, group, [job])
-  const attacks = (job.spec.evaluation?.attacks ?? []).map((one) => one.name)
+  const attacks = useAttacksWithCurves((job.spec.evaluation?.attacks ?? []).map((one) => one.name))
+  // Named, so that the figure is of the attack that the menu shows.
+  const chosen = attack ?? attacks[0]
   const set = (part: StudyView) =>
     navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
   return (
     <FigureCard
       name="roc"
       label="Membership inference"
-      request={{ job_id: [job.id], subgroup: group ? menu.chosen : undefined, epsilon, attack }}
+      request={{ job_id: [job.id], subgroup: group ? menu.chosen : undefined, epsilon, attack: chosen }}
       growing={isLive(job.status)}
       controls={
         <>
-          <AttackMenu attacks={attacks} value={attack} onChange={(next) => set({ attack: next })} />
+          <AttackMenu attacks={attacks} value={chosen} onChange={(next) => set({ attack: next })} />
           <SubgroupMenu menu={menu} onChange={(next) => set({ group: next === 'all' ? undefined : next })} />
           {epsilon !== undefined && (
             <BudgetMenu value={epsilon} budgets={budgets} onChange={(next) => set({ at: next })} />
