@@ -25,7 +25,7 @@ from worker.training.fleet import cpu
 from worker.training.fleet.cpu import FleetEngine
 from worker.training.opacus_trainer import OpacusEngine
 from worker.training.recorder import RECORDS
-from worker.training.streams import Streams
+from worker.training.streams import Purpose, Streams, normals
 
 
 def examples(rng, rows, numeric, categories, task, classes):
@@ -390,3 +390,23 @@ def test_memory_is_known_before_the_start_and_let_go_after_the_end():
     assert demand.runs_in(demand.shared + 3 * demand.per_run) == 3
     assert demand.runs_in(demand.shared + demand.per_run - 1) == 0
     assert demand.runs_in(0) == 0
+
+
+@pytest.mark.parametrize("hidden", [(), (24,), (40, 12)], ids=str)
+@pytest.mark.parametrize("name", ["dp_sgd", "soft_ada_clip"])
+def test_noise_that_is_drawn_beforehand_lands_where_the_kernel_would_draw_it(name, hidden, monkeypatch):
+    """Noise of the operating system takes another path into the weights: fed the keyed draws, it must end the same."""
+    job = work(rows=400, batch=40, epochs=2, hidden=hidden, method=name, statistic_std=2.0, learning_rate=0.05)
+    (keyed,) = FleetEngine().train([job])
+    quiet = replace(job, budget=replace(job.budget, gradient_multiplier=1e-9, statistic_std=1e-9))
+    (silent,) = FleetEngine().train([quiet])
+    plain = job.streams
+    monkeypatch.setattr(Streams, "noise", lambda self, step, count: normals(plain.own, Purpose.NOISE, step, count))
+    monkeypatch.setattr(
+        Streams,
+        "statistic_noise",
+        lambda self, step: float(normals(plain.own, Purpose.STATISTIC_NOISE, step, 1)[0]),
+    )
+    (drawn,) = FleetEngine().train([replace(job, streams=replace(plain, secure=True))])
+    np.testing.assert_allclose(drawn.logits(job.train), keyed.logits(job.train), rtol=2e-4, atol=2e-4)
+    assert np.abs(silent.logits(job.train) - keyed.logits(job.train)).max() > 0.01, "the noise matters here"

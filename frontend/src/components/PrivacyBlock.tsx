@@ -50,7 +50,7 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
       facts.push({
         key: 'tuning',
         name: <Term name="tuning_cost">Choosing among runs</Term>,
-        value: `If the best of ${integer(trainings)} trainings with this budget, as many as the study has, were chosen by looking at the data: ${worded(ofRuns(guarantee, trainings))} by naive composition.`,
+        value: `If the best of ${integer(trainings)} trainings with this budget were chosen by looking at the data (the study has so many in all, of any budget and none): ${worded(ofRuns(guarantee, trainings))} by naive composition. It holds for trainings that draw their own batches; those of one seed share theirs, and it does not cover them.`,
       })
   }
   return (
