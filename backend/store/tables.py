@@ -5,6 +5,9 @@ runs --< measurements >-- series                one number of one run; a series 
 runs --< histories, rocs, exposed               arrays, one row each
 jobs --< job_events                             what the event stream replays
 workers, catalogue                              who is there and what they can do
+people --< reviews --< review_events            what a team decides: a snapshot and its history, which only grows
+people --< operating_points, links              a setting that somebody chose, with the reason; a view that was kept
+notifications, deliveries                       what people are told, and what still has to leave by webhook or mail
 
 Measurements are clustered by (series, run): one axis of a chart over any number of runs is one range scan.
 """
@@ -79,6 +82,7 @@ class JobRow(Base):
     progress: Mapped[dict[str, Any]]
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    archived_at: Mapped[datetime | None] = mapped_column(index=True, doc="Since when lists leave it out.")
 
 
 class SettingRow(Base):
@@ -250,3 +254,109 @@ class LeaseRow(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     holder: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime]
+
+
+class PersonRow(Base):
+    """Somebody who comments, chooses or decides. On a server without accounts the name is what the person said."""
+
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    email: Mapped[str | None] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    seen_notification: Mapped[int] = mapped_column(
+        BigInteger, default=0, doc="The newest one that the person has seen."
+    )
+
+
+class LinkRow(Base):
+    """A view under a short address: page, its search parameters, and the moment as of which results are drawn."""
+
+    __tablename__ = "links"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    path: Mapped[str] = mapped_column(String(200))
+    search: Mapped[dict[str, Any]]
+    as_of: Mapped[datetime]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+
+
+class OperatingPointRow(Base):
+    """A setting that somebody chose under stated constraints: who, when, why, and the numbers that were seen."""
+
+    __tablename__ = "operating_points"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    job_ids: Mapped[list[Any]]
+    setting_id: Mapped[int] = mapped_column(ForeignKey("settings.id"), index=True)
+    rule: Mapped[dict[str, Any]] = mapped_column(doc="Constraints and objectives.")
+    numbers: Mapped[dict[str, Any]] = mapped_column(doc="What was measured of the setting when it was chosen.")
+    reason: Mapped[str] = mapped_column(Text)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    withdrawn_at: Mapped[datetime | None]
+
+
+class ReviewRow(Base):
+    """A team's frozen comparison. The snapshot never changes; all that is said of it are events.
+
+    `events` and `head_hash` name the last event, so that a history that lost its end is noticed.
+    """
+
+    __tablename__ = "reviews"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(20), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    snapshot: Mapped[dict[str, Any]]
+    snapshot_hash: Mapped[str] = mapped_column(String(64))
+    events: Mapped[int] = mapped_column(default=0)
+    head_hash: Mapped[str] = mapped_column(String(64))
+
+
+class ReviewEventRow(Base):
+    """One entry of a review's history. `hash` covers the entry and `previous`, the hash of the one before."""
+
+    __tablename__ = "review_events"
+
+    review_id: Mapped[str] = mapped_column(ForeignKey("reviews.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str] = mapped_column(String(32))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class NotificationRow(Base):
+    """What a person is told in the page; without a person, everybody."""
+
+    __tablename__ = "notifications"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    text: Mapped[str] = mapped_column(Text)
+    href: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    """A notification on its way out of the server; tried again until it arrives or is given up."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), doc="webhook or email")
+    target: Mapped[str] = mapped_column(String(500))
+    payload: Mapped[dict[str, Any]]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None] = mapped_column(index=True, doc="When it is tried next; None: it is over.")
+    delivered_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
