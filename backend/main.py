@@ -25,6 +25,7 @@ from backend.api.routers import (
     health,
     jobs,
     measurements,
+    people,
     presets,
     reproduction,
     runs,
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         figures.router,
         reproduction.router,
         workers.router,
+        people.router,
         accounting.router,
     ):
         app.include_router(router, prefix="/api")

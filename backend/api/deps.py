@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated
+from urllib.parse import unquote
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from backend.api.context import Context
 from backend.contracts.public import ProblemDetails
+from backend.contracts.results import Problem
+from backend.errors import InvalidRequest
 
 
 def get_context(request: Request) -> Context:
@@ -50,6 +53,55 @@ class NoFilters(Filters):
 
 
 NoFiltersDep = Annotated[NoFilters, Query()]
+
+#: Header that says who acts. Percent-encoded UTF-8, since headers are Latin-1.
+PERSON_HEADER = "Equipoise-Person"
+MAX_NAME = 100
+
+
+def get_person_or_none(
+    value: Annotated[
+        str | None,
+        Header(
+            alias=PERSON_HEADER,
+            max_length=900,
+            description="Your name, percent-encoded. This server has no accounts: names are not verified.",
+        ),
+    ] = None,
+) -> str | None:
+    """Name of whoever acts, None where nobody says so. Raises `InvalidRequest` for what is no name."""
+    if value is None:
+        return None
+    try:
+        name = " ".join(unquote(value, errors="strict").split())
+    except UnicodeDecodeError:
+        name = ""
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        problem = Problem(
+            field=PERSON_HEADER,
+            expected=f"a name of 1 to {MAX_NAME} printable characters, percent-encoded",
+            got=value[:40],
+            fix="Say who you are in the navigation of the page, or send the header.",
+        )
+        raise InvalidRequest("The name of who acts is not a name.", problems=[problem])
+    return name
+
+
+def get_person(name: Annotated[str | None, Depends(get_person_or_none)]) -> str:
+    """Name of whoever acts. Raises `InvalidRequest` where nobody says so."""
+    if name is None:
+        problem = Problem(
+            field=PERSON_HEADER,
+            expected="the name of who acts",
+            fix="Say who you are in the navigation of the page, or send the header.",
+        )
+        raise InvalidRequest("A decision or a comment needs to know whose it is.", problems=[problem])
+    return name
+
+
+#: Who acts. The one place where accounts will be asked.
+PersonDep = Annotated[str, Depends(get_person)]
+MaybePersonDep = Annotated[str | None, Depends(get_person_or_none)]
 
 #: Documented on every router: all errors have one shape.
 ERRORS: dict[int | str, dict[str, object]] = {

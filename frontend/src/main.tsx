@@ -10,10 +10,12 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { client } from '~/api/client.gen'
 import { problemOf } from '~/data/http'
+import { signed } from '~/data/person'
 import { createAppRouter } from './router'
 import { cssVariables, theme } from './theme/theme'
 
 client.setConfig({ baseUrl: window.location.origin })
+client.interceptors.request.use(signed)
 
 const queries = new QueryClient({
   defaultOptions: {

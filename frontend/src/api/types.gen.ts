@@ -125,6 +125,26 @@ export type AttackChoice = {
 };
 
 /**
+ * AttackFacts
+ *
+ * How many models an attack trains besides the runs that it is asked of.
+ */
+export type AttackFacts = {
+    /**
+     * Audit
+     *
+     * Trains for every private run; others use shadow models, if any.
+     */
+    audit?: boolean;
+    /**
+     * Models Param
+     *
+     * Parameter that says how many models it trains.
+     */
+    models_param?: string | null;
+};
+
+/**
  * Attribute
  *
  * A sensitive attribute of a dataset and the values it takes.
@@ -1130,6 +1150,10 @@ export type MethodFacts = {
      * Engines
      */
     engines?: Array<string>;
+    /**
+     * Released each step beside the gradient.
+     */
+    statistic?: StatisticNoise | null;
 };
 
 /**
@@ -1241,6 +1265,20 @@ export type PageMeasurementOut = {
 };
 
 /**
+ * Page[Person]
+ */
+export type PagePerson = {
+    /**
+     * Items
+     */
+    items: Array<Person>;
+    /**
+     * Next
+     */
+    next?: string | null;
+};
+
+/**
  * Page[Preset]
  */
 export type PagePreset = {
@@ -1305,6 +1343,36 @@ export type Part = {
 };
 
 /**
+ * Person
+ *
+ * Somebody by name.
+ */
+export type Person = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Email
+     *
+     * Where mail to them goes, if they said so.
+     */
+    email?: string | null;
+};
+
+/**
+ * PersonUpdate
+ *
+ * What a person says of themselves.
+ */
+export type PersonUpdate = {
+    /**
+     * Email
+     */
+    email?: string | null;
+};
+
+/**
  * Plugin
  *
  * One dataset, model, method, metric family or attack.
@@ -1346,6 +1414,7 @@ export type Plugin = {
     };
     dataset?: DatasetFacts | null;
     method?: MethodFacts | null;
+    attack?: AttackFacts | null;
 };
 
 /**
@@ -2063,6 +2132,38 @@ export type Setting = {
      * Engine Version
      */
     engine_version: string;
+};
+
+/**
+ * StatisticNoise
+ *
+ * Noise on what a private method releases each step beside the gradient; it takes its part of the budget.
+ */
+export type StatisticNoise = {
+    /**
+     * Param
+     *
+     * Parameter that says how much.
+     */
+    param: string;
+    /**
+     * Share Of Batch
+     *
+     * Whether it is a share of the expected batch size.
+     */
+    share_of_batch?: boolean;
+    /**
+     * Sensitivity
+     *
+     * Most that one record changes what is released.
+     */
+    sensitivity?: number;
+    /**
+     * Only If
+     *
+     * Switch without which nothing is released.
+     */
+    only_if?: string | null;
 };
 
 /**
@@ -3180,6 +3281,72 @@ export type WorkersListWorkersResponses = {
 };
 
 export type WorkersListWorkersResponse = WorkersListWorkersResponses[keyof WorkersListWorkersResponses];
+
+export type PeopleListPeopleData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/people';
+};
+
+export type PeopleListPeopleErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type PeopleListPeopleError = PeopleListPeopleErrors[keyof PeopleListPeopleErrors];
+
+export type PeopleListPeopleResponses = {
+    /**
+     * Successful Response
+     */
+    200: PagePerson;
+};
+
+export type PeopleListPeopleResponse = PeopleListPeopleResponses[keyof PeopleListPeopleResponses];
+
+export type PeopleUpdateMeData = {
+    body: PersonUpdate;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/people/me';
+};
+
+export type PeopleUpdateMeErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type PeopleUpdateMeError = PeopleUpdateMeErrors[keyof PeopleUpdateMeErrors];
+
+export type PeopleUpdateMeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Person;
+};
+
+export type PeopleUpdateMeResponse = PeopleUpdateMeResponses[keyof PeopleUpdateMeResponses];
 
 export type AccountingCalculateData = {
     body: AccountingRequest;

@@ -10,6 +10,7 @@ import {
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { HealthLine } from './HealthLine'
 import { Logo } from './Logo'
+import { PersonMenu } from './PersonMenu'
 import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
 
@@ -67,6 +68,7 @@ export function Shell() {
             ))}
           </div>
           <div className={classes.foot}>
+            <PersonMenu />
             <HealthLine />
             <ThemeToggle />
           </div>
