@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +34,13 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
     """All runs of `spec`. Raises `InvalidRequest` with one problem per field that is wrong, before building any run."""
     problems: list[Problem] = []
     dataset, data_params = _one(catalogue, "dataset", spec.dataset.name, spec.dataset.params, "dataset", problems)
-    model, model_params = _one(catalogue, "model", spec.model.name, spec.model.params, "model", problems)
+    there = _there(dataset)
+    model, model_params = _one(catalogue, "model", spec.model.name, spec.model.params, "model", problems, there)
     subgroups = _subgroups(spec.dataset.subgroups, dataset, problems)
     attacks = []
     for index, choice in enumerate(spec.evaluation.attacks):
         field = f"evaluation.attacks.{index}"
-        attack, params = _one(catalogue, "attack", choice.name, choice.params, field, problems)
+        attack, params = _one(catalogue, "attack", choice.name, choice.params, field, problems, there)
         for name, options in params.items():
             if len(options) > 1:
                 problems.append(_no_sweep(f"{field}.params.{name}", options))
@@ -53,14 +55,14 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
             )
         if attack is not None:
             attacks.append(_part(attack, {name: options[0] for name, options in params.items() if options}))
-    training, found = sweep(catalogue.training_schema, spec.training, "training")
+    training, found = sweep(catalogue.training_schema, spec.training, "training", there)
     problems.extend(found)
 
     sweeps: list[tuple[Plugin | None, dict[str, list[Any]], dict[str, list[Any]]]] = []
     for index, method_choice in enumerate(spec.methods):
         field = f"methods.{index}"
-        method, params = _one(catalogue, "method", method_choice.name, method_choice.params, field, problems)
-        override, found = sweep(catalogue.training_schema, method_choice.training, f"{field}.training")
+        method, params = _one(catalogue, "method", method_choice.name, method_choice.params, field, problems, there)
+        override, found = sweep(catalogue.training_schema, method_choice.training, f"{field}.training", there)
         problems.extend(found)
         sweeps.append(
             (
@@ -118,14 +120,27 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
     )
 
 
+def _there(dataset: Plugin | None) -> dict[str, list[str]]:
+    """What parameters may refer to, see `backend.contracts.training.param`; nothing where the dataset is not known."""
+    if dataset is None or dataset.dataset is None:
+        return {}
+    return {"attribute": [attribute.name for attribute in dataset.dataset.attributes]}
+
+
 def _one(
-    catalogue: Catalogue, kind: PluginKind, name: str, params: Params, field: str, problems: list[Problem]
+    catalogue: Catalogue,
+    kind: PluginKind,
+    name: str,
+    params: Params,
+    field: str,
+    problems: list[Problem],
+    there: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Plugin | None, dict[str, list[Any]]]:
     plugin = catalogue.find(kind, name)
     if plugin is None:
         problems.append(unknown_name(f"{field}.name", kind, name, catalogue.names(kind)))
         return None, {}
-    options, found = sweep(plugin.params_schema, params, f"{field}.params")
+    options, found = sweep(plugin.params_schema, params, f"{field}.params", there)
     problems.extend(found)
     return plugin, options
 

@@ -19,16 +19,21 @@ def param(
     sweepable: bool = False,
     advanced: bool = False,
     log: bool = False,
+    refers_to: Literal["attribute"] | None = None,
     **constraints: Any,
 ) -> Any:
     """A parameter of a plugin: pydantic constraints plus what a form needs.
 
     `unit` is shown beside the field, `sweepable` allows a list of values, `advanced` folds it away, `log` asks for
-    a logarithmic axis. All of it reaches the browser in the JSON Schema of the catalogue.
+    a logarithmic axis. `refers_to` says that the value names something of the chosen dataset, an `attribute` being one
+    of its sensitive attributes: the form offers those that there are, and a submission that names another is refused.
+    All of it reaches the browser in the JSON Schema of the catalogue.
     """
     extra: dict[str, Any] = {"sweepable": sweepable, "advanced": advanced, "log": log}
     if unit is not None:
         extra["unit"] = unit
+    if refers_to is not None:
+        extra["refers_to"] = refers_to
     field: FieldInfo = Field(default, title=title, description=help, json_schema_extra=extra, **constraints)
     return field
 

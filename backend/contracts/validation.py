@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -31,11 +31,20 @@ def unknown_name(field: str, kind: str, name: str, known: Iterable[str]) -> Prob
     return Problem(field=field, expected=f"the name of a {kind}", got=short(name), fix=fix)
 
 
-def sweep(schema: dict[str, Any], values: Params, field: str) -> tuple[dict[str, list[Any]], list[Problem]]:
+#: What a parameter may refer to, as a sentence says it.
+_REFERENCES = {"attribute": "sensitive attribute of this dataset"}
+
+
+def sweep(
+    schema: dict[str, Any], values: Params, field: str, there: Mapping[str, Sequence[str]] | None = None
+) -> tuple[dict[str, list[Any]], list[Problem]]:
     """Every parameter of `schema` with the list of values it takes, defaults filled in, and what is wrong.
 
     A list counts as a sweep where the schema says `sweepable` and the parameter is not itself a list
     (then a list of lists is the sweep). Integers given for numbers become floats, so that 1 and 1.0 are one setting.
+
+    `there` holds the names that parameters with a `refers_to` may take, by what they refer to; a kind of name that it
+    lacks is not checked. Defaults are checked too: that of a method may name what another dataset has.
     """
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})
     problems = [
@@ -58,14 +67,17 @@ def sweep(schema: dict[str, Any], values: Params, field: str) -> tuple[dict[str,
                 )
             else:
                 taken[name] = [property_schema.get("default")]
+                problems.extend(_unknown_references(property_schema, taken[name], where, there or {}))
             continue
         value = values[name]
         options, found = _options(property_schema, value, where)
         problems.extend(found)
         definitions = schema.get("$defs", {})
+        wrong: list[Problem] = []
         for index, option in enumerate(options):
             at = f"{where}.{index}" if len(options) > 1 else where
-            problems.extend(_check(property_schema, definitions, option, at))
+            wrong += _check(property_schema, definitions, option, at)
+        problems += wrong or _unknown_references(property_schema, options, where, there or {})
         taken[name] = [_normal(property_schema, option) for option in options]
         if not found and len({short(o, 10_000) for o in taken[name]}) < len(taken[name]):
             problems.append(
@@ -74,6 +86,23 @@ def sweep(schema: dict[str, Any], values: Params, field: str) -> tuple[dict[str,
     if not problems:
         problems += _order(schema, taken, field)
     return taken, problems
+
+
+def _unknown_references(
+    schema: dict[str, Any], options: Sequence[Any], where: str, there: Mapping[str, Sequence[str]]
+) -> list[Problem]:
+    """Names that the dataset lacks, among values that fit the schema."""
+    kind = schema.get("refers_to")
+    if kind is None or kind not in there:
+        return []
+    names = [name for option in options for name in (option if isinstance(option, list) else [option])]
+    problems = [
+        unknown_name(where, _REFERENCES[kind], name, there[kind])
+        for name in dict.fromkeys(names)
+        if name is not None and name not in there[kind]
+    ]
+    nothing = f"This dataset has no {kind}: choose another dataset, or leave this out of the study."
+    return problems if there[kind] else [one.model_copy(update={"fix": nothing}) for one in problems]
 
 
 def _order(schema: dict[str, Any], taken: dict[str, list[Any]], field: str) -> list[Problem]:

@@ -206,3 +206,49 @@ def test_any_value_is_taken_or_refused_and_never_breaks(value):
         for name in schema["properties"]:
             taken, found = sweep(schema, {name: value}, "params")
             assert found or all(option is not None or name == "delta" for option in taken[name])
+
+
+GROUPED = {
+    "properties": {
+        "attribute": {"type": "string", "default": "sex", "refers_to": "attribute"},
+        "beside": {
+            "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}],
+            "default": None,
+            "refers_to": "attribute",
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "there", "wrong"),
+    [
+        ({}, ["sex", "race"], []),
+        ({"attribute": "race", "beside": ["sex"]}, ["sex", "race"], []),
+        ({}, ["race"], [("m.attribute", '"sex"', "Use one of: race.")]),
+        ({"attribute": "rase"}, ["sex", "race"], [("m.attribute", '"rase"', "Did you mean 'race'?")]),
+        ({"beside": ["sex", "age"]}, ["sex", "race"], [("m.beside", '"age"', "Use one of: race, sex.")]),
+        ({}, [], [("m.attribute", '"sex"', "This dataset has no attribute: choose another dataset, "
+                                           "or leave this out of the study.")]),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_names_an_attribute_names_one_of_the_dataset(params, there, wrong):
+    found = sweep(GROUPED, params, "m", {"attribute": there})[1]
+    assert [(one.field, one.got, one.fix) for one in found] == wrong
+    assert all("sensitive attribute of this dataset" in one.expected for one in found)
+    # Where nothing is known of the dataset, there is nothing to hold it against; a wrong type is said once.
+    assert sweep(GROUPED, params, "m")[1] == []
+    assert [one.expected for one in sweep(GROUPED, {"attribute": 3}, "m", {"attribute": there})[1]] == ["a text"]
+
+
+def test_a_submission_that_names_another_attribute_is_refused():
+    known = catalogue()
+    grouped = plugin("method", "grouped", GROUPED)
+    known = known.model_copy(update={"plugins": [*known.plugins, grouped]})
+    methods = [{"name": "grouped", "params": {"attribute": "gender"}}]
+    with pytest.raises(InvalidRequest) as caught:
+        expand(spec(methods=methods), known, max_runs=100)
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.got) == ("methods.0.params.attribute", '"gender"')
+    assert problem.fix == "Use one of: age, race, sex."
+    assert len(expand(spec(methods=[{"name": "grouped"}]), known, max_runs=100).settings) == 1

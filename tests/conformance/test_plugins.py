@@ -128,6 +128,17 @@ def test_a_model_maps_rows_to_logits(found, outputs):
 
 
 @of("method")
+def test_a_method_that_needs_an_attribute_says_which_parameter_names_it(found):
+    method, schema = found.plugin, found.plugin.Params.model_json_schema()
+    named = [n for n, field in schema.get("properties", {}).items() if field.get("refers_to") == "attribute"]
+    wanted = method.attribute(method.Params())
+    assert (wanted is None) == (not named)
+    if named:
+        another = method.Params.model_validate({named[0]: "another"})
+        assert (wanted, method.attribute(another)) == (getattr(method.Params(), named[0]), "another")
+
+
+@of("method")
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_method_trains_a_tiny_model(found, task):
     table = toy_table(240, task=task, classes=3 if task == "multiclass" else 2)

@@ -17,6 +17,7 @@ class DpsgdFParams(PrivateParams):
         "sex",
         "Sensitive attribute",
         "Whose groups get thresholds of their own; the dataset must have it. Each training row's value is used.",
+        refers_to="attribute",
         min_length=1,
         max_length=100,
     )
