@@ -8,20 +8,20 @@ import numpy as np
 import torch
 
 from backend.contracts.training import Training
+from worker.datasets._table import SensitiveAttribute
 from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.privacy.accounting import Budget, Schedule
 from worker.registry import registry
 from worker.testing import toy_table, toy_work
 from worker.training import engine
-from worker.training.engine import Examples, Work
+from worker.training.engine import Examples, Work, groups_for
 from worker.training.fleet.stack import Stack
 from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.streams import Streams
 
-#: Those that a stack takes.
-METHODS = [m for m in (one.plugin for one in registry().all("method")) if m.attribute(m.Params()) is None]
+METHODS = [one.plugin for one in registry().all("method")]
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
@@ -47,9 +47,11 @@ def examples(rng, rows, numeric, categories, task, classes):
 
 def work(
     *, seed=0, key=None, rows=200, batch=40, numeric=3, categories=(4, 5), hidden=(16,), activation="relu",
-    head="binary", method="sgd", params=None, sigma=1.0, epochs=1, secure=False, statistic_std=2.0, **training,
+    head="binary", method="sgd", params=None, sigma=1.0, epochs=1, secure=False, statistic_std=2.0, groups=3,
+    **training,
 ):  # fmt: skip
     task, classes = HEADS[head]
+    codes = np.random.default_rng([seed, groups]).integers(0, groups, rows)
     train = examples(np.random.default_rng(seed), rows, numeric, categories, task, classes)
     plugin = registry().find("method", method).plugin
     chosen, given = plugin.Params(**(params or {})), Training(epochs=epochs, batch_size=batch, **training)
@@ -72,7 +74,17 @@ def work(
         validation=Examples(
             *(part[:50] for part in (train.rows, train.features, train.numeric, train.active, train.target))
         ),
+        groups=groups_for(plugin, chosen, attributes(codes, groups), train.rows),
     )
+
+
+def attributes(codes, groups):
+    """Two attributes of the same rows: the codes as they are, and reversed."""
+    labels = tuple(f"group {code}" for code in range(groups))
+    return {
+        "sex": SensitiveAttribute("Sex", codes, labels),
+        "race": SensitiveAttribute("Race", groups - 1 - codes, labels),
+    }
 
 
 def trained(trainer, works, watch=engine.UNWATCHED):
@@ -95,6 +107,8 @@ def mixed(count=6, **common):
         twin = works[run - 3]
         shared = Streams(twin.streams.shared, works[run].streams.own, works[run].streams.secure)
         works[run] = replace(works[run], streams=shared, train=twin.train, validation=twin.validation)
+        if works[run].groups is not None and twin.groups is not None:
+            works[run] = replace(works[run], groups=twin.groups)
     return works
 
 

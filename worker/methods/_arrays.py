@@ -59,7 +59,10 @@ def of_group(values: Array, codes: Array | None) -> Array:
 def members(codes: Array, groups: int, like: Array) -> Array:
     """`[..., records, groups]`: 1 where a record is of a group, else 0, in the number type of `like`."""
     if is_tensor(codes):
-        return (codes.unsqueeze(-1) == codes.new_tensor(range(groups))).to(like.dtype)
+        import torch
+
+        # Made on the device: a captured step must not wait for numbers from the processor.
+        return (codes.unsqueeze(-1) == torch.arange(groups, device=codes.device)).to(like.dtype)
     return (codes[..., None] == np.arange(groups)).astype(like.dtype)
 
 

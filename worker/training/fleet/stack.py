@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from worker.plugins import Method, Params
+from worker.plugins import GROUP, Method, Params
 from worker.training.engine import Examples, Work
 from worker.training.fleet import philox
 from worker.training.fleet import stack_steps as steps
 from worker.training.fleet.stack_data import Batches, Noise, Rows, dense, tensor_of
 from worker.training.fleet.stack_device import Captured, Fused
-from worker.training.fleet.stack_plan import Course
+from worker.training.fleet.stack_plan import Course, plain
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
 
 Array = np.ndarray[Any, Any]
@@ -32,20 +32,28 @@ FUSED_NORMALS = 4e10
 
 
 def method_key(work: Work) -> str:
-    """The same for runs whose methods can be computed together: all but what the accountant has used up."""
+    """The same for runs whose methods can be computed together: all but what the accountant has used up.
+
+    Their states have the same shapes, for which the groups of records that a method tells apart must be as many.
+    """
     params = work.method_params.model_dump(mode="json", exclude={"epsilon", "delta", "accountant"})
-    return json.dumps([work.method.name, work.budget is not None, params], sort_keys=True)
+    groups = 0 if work.groups is None else len(work.groups.labels)
+    return json.dumps([work.method.name, work.budget is not None, groups, params], sort_keys=True)
 
 
 @dataclass
 class Group:
-    """Neighbouring runs of one method with equal parameters; `state` holds `[runs, 1]` float64."""
+    """Neighbouring runs of one method with equal parameters.
+
+    `state` holds float64 `[runs, 1]`, or `[runs, groups of records]` where the method asks for those of `attribute`.
+    """
 
     start: int
     stop: int
     method: Method[Any]
     params: Params
     private: bool
+    attribute: str | None
     state: dict[str, torch.Tensor]
 
 
@@ -74,7 +82,7 @@ class Stack:
         #: Step after which a run's loss was no longer a number; -1 while it is.
         self.broken = torch.tensor([course.broken for course in courses], dtype=torch.int64, device=device)
         self._alive = [True] * runs
-        self._groups = _groups(courses, column)
+        self._groups = _groups(courses, device)
         budgets = [work.budget for work in works]
         self._multiplier = column([b.gradient_multiplier if b else 0.0 for b in budgets], exact)
         self._statistic_std = column([(b.statistic_std or 0.0) if b else 0.0 for b in budgets], exact)
@@ -87,7 +95,6 @@ class Stack:
             corrections=torch.ones(2, device=device),
         )
         self._limits = torch.zeros(runs, 1, dtype=exact, device=device)
-        self._statistic = torch.zeros(runs, 1, dtype=exact, device=device)
         self._number = torch.zeros(1, dtype=torch.int64, device=device)
         noisy = any(b is not None and b.gradient_multiplier > 0 for b in budgets)
         self._noise = torch.zeros_like(self.weights) if noisy else None
@@ -102,6 +109,7 @@ class Stack:
         self._finish = Fused(self._update, device, worth=self._keys is not None and normals >= FUSED_NORMALS)
         self._make_room(plan.capacity)
         self._batches = Batches(works, plan, device, on_device=draw_on_device and not plan.secure)
+        self._statistic = torch.zeros(runs, self._batches.most_sums, dtype=exact, device=device)
 
     def close(self) -> None:
         """Stops drawing ahead and lets go of all memory at once: the step refers to the stack that refers to it."""
@@ -152,7 +160,8 @@ class Stack:
         losses = steps.losses_and_errors(plan.task, steps.forward(plan, room, self.weights), target)
         private = any(group.private for group in self._groups)
         norms = steps.backward(plan, room, self.weights, squares, want_norms=private)
-        states = [self._apply_method(group, norms, real) for group in self._groups]
+        codes = {name: of_row.index_select(0, index).view_as(real) for name, of_row in data.codes.items()}
+        states = [self._apply_method(group, norms, real, codes) for group in self._groups]
         room.factors.mul_(real)
         steps.weighted_sum(plan, room, room.factors, self._sums)
         alive = self.broken < 0
@@ -173,8 +182,13 @@ class Stack:
             for name, value in state.items():
                 _put(group.state[name], value)
 
-    def _apply_method(self, group: Group, norms: torch.Tensor, real: torch.Tensor) -> dict[str, Any]:
-        """Factors and limits of a group's runs; answers their methods' next state."""
+    def _apply_method(
+        self, group: Group, norms: torch.Tensor, real: torch.Tensor, codes: dict[str, torch.Tensor]
+    ) -> dict[str, Any]:
+        """Factors and limits of a group's runs; answers their methods' next state.
+
+        `norms`, `real` and the `codes` of each attribute are `[R, B]`.
+        """
         mine = slice(group.start, group.stop)
         factors, limits = self._room.factors[mine], self._limits[mine]
         if not group.private:
@@ -183,14 +197,20 @@ class Stack:
             return {}
         method, params, norms, real = group.method, group.params, norms[mine], real[mine]
         state = {name: value.to(norms.dtype) for name, value in group.state.items()}
+        if group.attribute is not None:
+            state[GROUP] = codes[group.attribute][mine]
         # A padded record must add nothing even where its factor is not a number.
         factors.copy_(method.scale(norms, state, params)).masked_fill_(~real, 0)
         _put(limits, method.sensitivity(group.state, params))
         statistic = method.statistic(norms, state, params)
         if statistic is None:
             return method.update(group.state, None, params)
+        if statistic.ndim == 3:
+            sums = statistic.masked_fill(~real[:, :, None], 0).sum(dim=1, dtype=torch.float64)
+            noise = self._statistic_std[mine] * self._statistic[mine, : sums.shape[1]]
+            return method.update(group.state, sums + noise, params)
         centred = (statistic - 0.5).masked_fill(~real, 0).sum(dim=1, keepdim=True, dtype=torch.float64)
-        noise = self._statistic_std[mine] * self._statistic[mine]
+        noise = self._statistic_std[mine] * self._statistic[mine, :1]
         return method.update(group.state, 0.5 + (centred + noise) / self._expected[mine], params)
 
     def _deviation(self) -> torch.Tensor:
@@ -252,19 +272,24 @@ class Stack:
                 course.step, course.broken = self.step, int(broken[run])
         for group in self._groups:
             for name, tensor in group.state.items():
-                for run, value in zip(range(group.start, group.stop), tensor[:, 0].tolist(), strict=True):
+                for run, value in zip(range(group.start, group.stop), tensor.cpu().numpy(), strict=True):
                     if self._alive[run]:
-                        self._courses[run].state[name] = value
+                        state = self._courses[run].state
+                        state[name] = plain(value.reshape(np.shape(state[name])))
 
 
-def _groups(courses: Sequence[Course], column: Any) -> list[Group]:
+def _groups(courses: Sequence[Course], device: torch.device) -> list[Group]:
     keys = [method_key(course.work) for course in courses]
     starts = [run for run, key in enumerate(keys) if run == 0 or key != keys[run - 1]]
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
         work, mine = courses[start].work, courses[start:stop]
-        state = {name: column([c.state[name] for c in mine], torch.float64) for name in courses[start].state}
-        groups.append(Group(start, stop, work.method, work.method_params, work.budget is not None, state))
+        state = {
+            name: tensor_of(np.stack([np.atleast_1d(c.state[name]) for c in mine]), device, torch.float64)
+            for name in courses[start].state
+        }
+        attribute = None if work.groups is None else work.groups.attribute
+        groups.append(Group(start, stop, work.method, work.method_params, work.budget is not None, attribute, state))
     return groups
 
 

@@ -12,7 +12,7 @@ import torch
 
 from worker.training.engine import Examples, Work
 from worker.training.fleet import philox
-from worker.training.fleet.stack_plan import BLOCK, Plan, padded
+from worker.training.fleet.stack_plan import BLOCK, Plan, padded, sums_of
 from worker.training.streams import Purpose
 
 #: Steps drawn at a time, at most, and the most memory that their indices may take.
@@ -43,7 +43,9 @@ class Rows:
     """The training rows of all runs one after the other; runs that share their `Examples` share them here.
 
     Row 0 is zero: what an empty batch reads. `features` is `[rows, padded inputs + 1]` with a 1 behind the inputs, by
-    which a layer's bias is a row of its matrix; `squares` is the squared norm of that row.
+    which a layer's bias is a row of its matrix; `squares` is the squared norm of that row. `codes` has the rows'
+    groups, `[rows]`, by the sensitive attribute that a run's method asks for; runs that share their `Examples` have the
+    same codes of an attribute.
     """
 
     def __init__(self, works: Sequence[Work], plan: Plan, device: torch.device) -> None:
@@ -54,6 +56,7 @@ class Rows:
         self.features = torch.zeros(count, padded(inputs + 1), device=device)
         self.target = torch.zeros(count, dtype=kind, device=device)
         self.squares = torch.zeros(count, device=device)
+        self.codes: dict[str, torch.Tensor] = {}
         first: dict[int, int] = {}
         at = 1
         for key, examples in distinct.items():
@@ -66,6 +69,13 @@ class Rows:
             self.target[at:stop] = tensor_of(examples.target, device, kind)
             self.squares[at:stop] = tensor_of(squares, device, torch.float32)
             at = stop
+        asking = {(work.groups.attribute, id(work.train)): work for work in works if work.groups is not None}
+        for (attribute, key), work in asking.items():
+            if attribute not in self.codes:
+                self.codes[attribute] = torch.zeros(count, dtype=torch.int64, device=device)
+            mine = self.codes[attribute][first[key] : first[key] + len(work.train)]
+            assert work.codes is not None
+            mine.copy_(tensor_of(work.codes, device, torch.int64))
         self.first = torch.tensor([[first[id(work.train)]] for work in works], dtype=torch.int64, device=device)
 
 
@@ -74,7 +84,8 @@ class Chunk:
     """What some consecutive steps need that is known beforehand, S steps, R runs, U different draws, B records.
 
     `local` `[S, U, B]` numbers rows of the run's own data, padded with the first of the batch; `counts` `[S, U]`;
-    `rates` `[S, R, 1]`; `statistic` `[S, R, 1]` normals; `corrections` `[S, 2]` are Adam's 1 / (1 - beta^t).
+    `rates` `[S, R, 1]`; `statistic` `[S, R, K]` normals, of which a run whose method asks for k noisy sums uses the
+    first k; `corrections` `[S, 2]` are Adam's 1 / (1 - beta^t).
     """
 
     start: int
@@ -104,7 +115,9 @@ class Batches:
         #: `[R]`: which of the draws is a run's.
         self.draw = torch.tensor([places[key] for key in keys], dtype=torch.int64, device=device)
         self._ahead = max(1, min(AHEAD, AHEAD_BYTES // (4 * len(draws) * plan.capacity)))
-        self._asks = [work.budget is not None and work.budget.statistic_std is not None for work in works]
+        self._sums = [sums_of(work) for work in works]
+        #: K: the most noisy sums that any run asks for, at least one.
+        self.most_sums = max(1, *self._sums)
         self._keys = philox.keys_of([work.streams.own for work in works], device)
         self._drawers = DRAWERS if device.type == "cuda" else 1
         self._pool = ThreadPoolExecutor(self._drawers)
@@ -155,18 +168,19 @@ class Batches:
         return np.array([[1 / (1 - 0.9 ** (s + 1)), 1 / (1 - 0.999 ** (s + 1))] for s in steps], np.float32)
 
     def _statistic(self, steps: range) -> np.ndarray[Any, Any]:
-        out = np.zeros((len(steps), len(self._works), 1))
+        out = np.zeros((len(steps), len(self._works), self.most_sums))
         if not self._on_device:
-            for r, work in enumerate(self._works):
-                if self._asks[r]:
-                    out[:, r, 0] = [work.streams.statistic_noise(step) for step in steps]
+            for r, (work, sums) in enumerate(zip(self._works, self._sums, strict=True)):
+                if sums:
+                    out[:, r, :sums] = [work.streams.statistic_noises(step, sums) for step in steps]
         return out
 
     def _upload(self, start: int, drawn: tuple[np.ndarray[Any, Any], ...]) -> Chunk:
         local, counts, rates, corrections, statistic = (_send(array, self._device) for array in drawn)
-        if self._on_device and any(self._asks):
+        if self._on_device and any(self._sums):
             number = torch.arange(start, start + len(local), device=self._device)[:, None, None]
-            statistic = philox.normals(self._keys, Purpose.STATISTIC_NOISE, number, 1).to(torch.float64)
+            drawn_here = philox.normals(self._keys, Purpose.STATISTIC_NOISE, number, self.most_sums)
+            statistic = drawn_here.to(torch.float64)
         return Chunk(start, local, counts, rates, corrections, statistic)
 
 

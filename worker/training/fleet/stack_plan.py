@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from worker.datasets._table import Task
+from worker.plugins import GROUP, State
 from worker.training.checkpoints import Snapshot
 from worker.training.engine import Lookout, Work
 from worker.training.fleet.architecture import Activation, architecture_of
@@ -114,9 +115,10 @@ class Plan:
         """What the optimizer remembers beside the weights."""
         return {"sgd": (), "momentum": ("first",)}.get(self.update, ("first", "second"))
 
-    def bytes_per_run(self, *, on_gpu: bool) -> int:
+    def bytes_per_run(self, *, sums: int, on_gpu: bool) -> int:
         """Weights, sums, noise, moments and their next values; one batch with activations and errors; indices drawn
-        ahead. On a GPU also the copies on which its programs are tried, and the words of normals."""
+        ahead; a statistic of several `sums`, see `sums_of`, and what it is made of. On a GPU also the copies on which
+        its programs are tried, and the words of normals."""
         flat = self.size * (3 + 2 * len(self.moments)) * (3 if on_gpu else 1) + 12 * self.logical * on_gpu
         hidden = self.widths[1:-1]
         per_record = padded(self.widths[0] + 1) + sum(padded(h + 1) + h * (2 if self.activation == "gelu" else 1)
@@ -125,7 +127,9 @@ class Plan:
         if 1 in self.widths[1:]:
             per_record += max(self.widths) + 1
         predicted = 512 * (self.widths[0] + 2 * max(self.widths[1:]))
-        return 4 * (flat + self.capacity * per_record + predicted) + 256 * self.capacity
+        # A matrix of a record's part in each sum, float32, with what it is made of and a copy without padding.
+        statistic = 24 * sums * self.capacity if sums > 1 else 0
+        return 4 * (flat + self.capacity * per_record + predicted) + 256 * self.capacity + statistic
 
     def bytes_of(self, rows: int) -> int:
         """Training rows on the device: features with their 1 for the bias, target and squared norm."""
@@ -138,19 +142,29 @@ def capacity(work: Work) -> int:
     return padded(min(int(expected + 6 * math.sqrt(expected)) + 8, max(1, len(work.train))), BLOCK)
 
 
+def sums_of(work: Work) -> int:
+    """How many noisy sums the run's method asks for each step: 0 where it has no statistic, 1 for a mean."""
+    if work.budget is None or work.budget.statistic_std is None:
+        return 0
+    nobody = np.zeros(0, np.float32)
+    shown = {**work.start(), GROUP: np.zeros(0, np.int64)} if work.groups is not None else work.start()
+    statistic = work.method.statistic(nobody, shown, work.method_params)
+    return int(statistic.shape[1]) if statistic is not None and statistic.ndim == 2 else 1
+
+
 @dataclass(eq=False)
 class Course:
     """One run on its way, as it lies in the processor's memory between stacks and in checkpoints.
 
-    `epochs` counts those that the recorder has closed; `broken` is the step whose loss was no longer a number,
-    -1 while it is.
+    `state` holds numbers, and arrays `[groups]` where the method tells groups of records apart. `epochs` counts those
+    that the recorder has closed; `broken` is the step whose loss was no longer a number, -1 while it is.
     """
 
     work: Work
     plan: Plan
     recorder: Recorder
     arrays: dict[str, Floats]
-    state: dict[str, float]
+    state: State
     totals: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(4))
     step: int = 0
     epochs: int = 0
@@ -166,7 +180,7 @@ class Course:
         for number, layer in enumerate(plan.layers):
             matrix = arrays["weights"][layer.start : layer.start + layer.count].reshape(-1, layer.outputs)
             matrix[:-1], matrix[-1] = parameters[2 * number].T, parameters[2 * number + 1]
-        state = {name: float(value) for name, value in work.method.start(work.method_params).items()}
+        state = {name: plain(value) for name, value in work.start().items()}
         course = cls(work, plan, Recorder(work), arrays, state)
         course.recorder.state(0, course.state)
         return course
@@ -175,7 +189,7 @@ class Course:
         """Go on from a checkpoint."""
         for name, mine in self.arrays.items():
             mine[:] = kept.arrays[name]
-        self.state = dict(kept.facts["state"])
+        self.state = {name: plain(value) for name, value in kept.facts["state"].items()}
         self.totals[:] = kept.facts["totals"]
         self.recorder.points = kept.facts["history"]
         self.step, self.seconds = kept.step, kept.seconds
@@ -184,8 +198,14 @@ class Course:
     def snapshot(self) -> Snapshot:
         """For a checkpoint."""
         facts: Mapping[str, Any] = {
-            "state": self.state,
+            "state": {name: np.asarray(value).tolist() for name, value in self.state.items()},
             "totals": self.totals.tolist(),
             "history": self.recorder.points,
         }
         return Snapshot(self.step, self.seconds, self.arrays, facts)
+
+
+def plain(value: Any) -> Any:
+    """A number as a float, several as a float64 array: a method's state as it is kept between stacks."""
+    array = np.array(value, np.float64)
+    return array if array.ndim else float(array)

@@ -25,7 +25,7 @@ from worker.training.fleet import stack_device
 from worker.training.fleet.architecture import architecture_of
 from worker.training.fleet.stack import Stack, method_key
 from worker.training.fleet.stack_data import dense
-from worker.training.fleet.stack_plan import Course, Plan
+from worker.training.fleet.stack_plan import Course, Plan, sums_of
 from worker.training.fleet.stack_steps import predict
 
 #: Runs of a stack, at most. On a processor a larger one leaves its caches and gains nothing, on a GPU it only has
@@ -55,16 +55,14 @@ class StackedEngine:
         self._features: OrderedDict[int, tuple[Examples, torch.Tensor]] = OrderedDict()
 
     def refuses(self, work: Work) -> str | None:
-        """Networks other than linear layers with one kind of activation between them; methods that ask for groups."""
-        if work.method.attribute(work.method_params) is not None:
-            return f"{work.method.title} asks for the records' groups"
+        """Networks other than linear layers with one kind of activation between them."""
         found = architecture_of(work)
         return found if isinstance(found, str) else None
 
     def demand(self, work: Work) -> Demand:
         """Data on the device, shared by the runs of a seed; weights, sums, moments, noise and one batch of each run."""
         plan = Plan.of(work)
-        return Demand(shared=_data_bytes(plan, work), per_run=self._run_bytes(plan))
+        return Demand(shared=_data_bytes(plan, work), per_run=self._run_bytes(plan, work))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields runs as their stacks end. Stacks hold what fits into memory, and are halved where it gives out."""
@@ -92,7 +90,7 @@ class StackedEngine:
             if id(work.train) not in data:
                 data.add(id(work.train))
                 room -= _data_bytes(plan, work)
-            room -= self._run_bytes(plan)
+            room -= self._run_bytes(plan, work)
             if room < 0 or count == most:
                 return max(1, count)
         return len(works)
@@ -224,11 +222,11 @@ class StackedEngine:
 
         return Trained(work.key, self.name, logits, course.seconds, course.recorder.series(), message)
 
-    def _run_bytes(self, plan: Plan) -> int:
-        return plan.bytes_per_run(on_gpu=self.device.type != "cpu")
+    def _run_bytes(self, plan: Plan, work: Work) -> int:
+        return plan.bytes_per_run(sums=sums_of(work), on_gpu=self.device.type != "cpu")
 
     def _too_large(self, course: Course, reason: str) -> str:
-        needed = _data_bytes(course.plan, course.work) + self._run_bytes(course.plan)
+        needed = _data_bytes(course.plan, course.work) + self._run_bytes(course.plan, course.work)
         return (
             f"Run {course.work.key} does not fit into the memory of {self.device}: it takes about "
             f"{needed / 1e9:.1f} GB. Lower the batch size or the hidden units. ({reason})"
@@ -246,4 +244,5 @@ class StackedEngine:
 
 
 def _data_bytes(plan: Plan, work: Work) -> int:
-    return plan.bytes_of(len(work.train)) + 4 * plan.widths[0] * len(work.validation)
+    codes = 0 if work.groups is None else 8 * len(work.train)
+    return plan.bytes_of(len(work.train)) + codes + 4 * plan.widths[0] * len(work.validation)
