@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import type { JobDetail } from '~/api'
 import { catalogueQuery } from '~/data/queries'
-import { chooseAxes } from '~/lib/axes'
+import { chooseAxes, knownMetric } from '~/lib/axes'
 import { metricOf } from '~/lib/metrics'
 import { subgroupMenu } from '~/lib/subgroups'
 import type { TradeoffView } from '~/lib/views'
@@ -13,4 +13,10 @@ export function useAxes(view: TradeoffView, jobs: readonly JobDetail[]) {
   const axes = chooseAxes(view, metrics)
   const menu = subgroupMenu(metricOf(metrics, axes.y), view.subgroup, jobs)
   return { axes, menu, request: { ...axes, subgroup: menu.chosen }, ready: data !== undefined }
+}
+
+/** One metric by its name; `ready` once it is known which there are. */
+export function useMetric(wanted: string | undefined, usual: string): { metric: string; ready: boolean } {
+  const { data } = useQuery(catalogueQuery)
+  return { metric: knownMetric(wanted, data?.metrics ?? [], usual), ready: data !== undefined }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JobDetail } from '~/api'
 import { catalogue, job, metrics, run } from '~/test/fixtures'
-import { chooseAxes } from './axes'
+import { among, chooseAxes, knownMetric } from './axes'
 import { toCsv } from './csv'
 import { ago, duration, number, plural, subgroupTitle } from './format'
 import { summarise } from './health'
@@ -120,6 +120,15 @@ describe('axes', () => {
   it('are privacy against fairness unless the address says otherwise', () => {
     expect(chooseAxes({}, metrics)).toEqual({ x: 'epsilon', y: 'loss_gap', split: 'test' })
     expect(chooseAxes({ y: 'loss' }, metrics).y).toBe('loss')
+    expect(chooseAxes({ x: 'gone', y: 'gone' }, metrics)).toMatchObject({ x: 'epsilon', y: 'loss_gap' })
+    expect(knownMetric('gone', metrics, 'loss')).toBe('loss')
+    expect(knownMetric('loss_gap', metrics, 'loss')).toBe('loss_gap')
+  })
+  it('take what is on offer, or the first', () => {
+    expect(among(4, [1, 4])).toBe(4)
+    expect(among(3, [1, 4])).toBe(1)
+    expect(among(undefined, ['a'])).toBe('a')
+    expect(among('a', [])).toBeUndefined()
   })
   it('are grouped by kind, and keep an unknown choice in view', () => {
     expect(metricMenu(metrics, 'loss').map((group) => group.group)).toEqual([
@@ -159,6 +168,8 @@ describe('the subgroup menu', () => {
     expect(subgroupMenu(gap, 'sex & race', [study]).chosen).toBe('sex & race')
     expect(subgroupMenu(gap, 'sex=Female', [study]).chosen).toBe('sex')
     expect(subgroupMenu(loss, 'sex & race', [study]).chosen).toBe('all')
+    expect(subgroupMenu(loss, 'sex=Mael', [study])).toMatchObject({ chosen: 'all' })
+    expect(subgroupMenu(loss, 'sex=Female', [{ ...study, subgroups: [] }]).chosen).toBe('sex=Female')
     expect(subgroupMenu(gap, undefined, []).chosen).toBeUndefined()
   })
 })

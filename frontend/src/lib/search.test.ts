@@ -29,6 +29,12 @@ describe('addresses', () => {
       down: undefined,
       x: undefined,
     })
+    expect(views.study({ against: '  ', between: 'sex & race', at: '-1' })).toMatchObject({
+      against: undefined,
+      between: 'sex & race',
+      at: undefined,
+    })
+    expect(views.run({ attack: 'a'.repeat(500), down: '1' })).toMatchObject({ attack: undefined, down: true })
     expect(views.explore({ jobs: ' ,a,a' }).jobs).toEqual(['a'])
   })
 })

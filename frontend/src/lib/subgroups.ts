@@ -45,7 +45,8 @@ export function subgroupMenu(
     }
   }
   const groups = [...new Set(['all', ...measured.filter((name) => !isPartition(name))])]
-  if (wanted && !isPartition(wanted) && !groups.includes(wanted)) groups.push(wanted)
+  // Before the first run is measured nobody knows better than the address.
+  if (wanted && !isPartition(wanted) && measured.length === 0) groups.push(wanted)
   return {
     label: 'Subgroup',
     options: groups.map((name) => ({ value: name, label: subgroupTitle(name) })),

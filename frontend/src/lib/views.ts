@@ -71,6 +71,10 @@ export interface StudyView extends TradeoffView {
   at?: number
   /** Group whose ROC curves are drawn. */
   group?: string
+  /** Method that the reductions are relative to. */
+  against?: string
+  /** Attributes between whose groups the gaps of reductions and claims are. */
+  between?: string
   run?: string
   filter?: string
   sort?: string
@@ -83,6 +87,8 @@ export const study = (raw: Raw): StudyView => ({
   attack: name(raw.attack),
   at: budget(raw.at),
   group: name(raw.group),
+  against: name(raw.against),
+  between: name(raw.between),
   run: name(raw.run),
   filter: text(raw.filter)?.slice(0, 200),
   sort: name(raw.sort),
@@ -103,6 +109,16 @@ export const explore = (raw: Raw): ExploreView => ({
 export interface RunView {
   metric?: string
   history?: string
+  attack?: string
+  /** Order of the subgroups. */
+  sort?: string
+  down?: boolean
 }
 
-export const run = (raw: Raw): RunView => ({ metric: name(raw.metric), history: name(raw.history) })
+export const run = (raw: Raw): RunView => ({
+  metric: name(raw.metric),
+  history: name(raw.history),
+  attack: name(raw.attack),
+  sort: name(raw.sort),
+  down: flag(raw.down),
+})

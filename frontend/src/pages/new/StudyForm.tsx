@@ -67,7 +67,6 @@ export function StudyForm({ catalogue, draft, onChange, onReplace, onReset }: Pr
             onChange={(next) =>
               navigate({
                 search: (old) => ({ ...old, as: next === 'form' ? undefined : (next as 'json' | 'code') }),
-                replace: true,
                 resetScroll: false,
               })
             }

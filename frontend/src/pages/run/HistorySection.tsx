@@ -29,8 +29,7 @@ export function HistorySection({ run }: { run: RunDetail }) {
           value={shown}
           allowDeselect={false}
           onChange={(next) =>
-            next &&
-            navigate({ search: (old) => ({ ...old, history: next }), replace: true, resetScroll: false })
+            next && navigate({ search: (old) => ({ ...old, history: next }), resetScroll: false })
           }
         />
       }

@@ -1,15 +1,15 @@
 import { Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { useMemo } from 'react'
 import type { MeasurementOut, RunDetail } from '~/api'
 import { MetricMenu } from '~/charts/AxisMenus'
+import { useMetric } from '~/charts/useAxes'
 import { type Column, DataTable } from '~/components/DataTable'
 import { Panel } from '~/components/Panel'
 import { Term } from '~/components/Term'
 import { catalogueQuery } from '~/data/queries'
 import { integer, interval, number } from '~/lib/format'
-import type { Order } from '~/lib/sort'
 import { anySubgroupTitle, isSmall } from '~/lib/subgroups'
 
 const route = getRouteApi('/runs/$id')
@@ -40,10 +40,10 @@ const COLUMNS: Column<MeasurementOut>[] = [
 
 /** One metric for every subgroup, with n and interval; small groups carry an asterisk. */
 export function RunSubgroups({ run }: { run: RunDetail }) {
-  const { metric = 'loss' } = route.useSearch()
+  const { metric: wanted, sort, down = false } = route.useSearch()
+  const { metric } = useMetric(wanted, 'loss')
   const navigate = route.useNavigate()
   const { data } = useQuery(catalogueQuery)
-  const [order, setOrder] = useState<Order>()
   const rows = useMemo(
     () => run.measurements.filter((one) => one.metric === metric && one.split === 'test'),
     [run, metric],
@@ -57,9 +57,7 @@ export function RunSubgroups({ run }: { run: RunDetail }) {
           label="Metric"
           value={metric}
           perSubgroup
-          onChange={(next) =>
-            navigate({ search: (old) => ({ ...old, metric: next }), replace: true, resetScroll: false })
-          }
+          onChange={(next) => navigate({ search: (old) => ({ ...old, metric: next }), resetScroll: false })}
         />
       }
     >
@@ -74,8 +72,14 @@ export function RunSubgroups({ run }: { run: RunDetail }) {
           columns={COLUMNS}
           rows={rows}
           rowKey={(row) => row.subgroup}
-          order={order}
-          onOrder={setOrder}
+          order={sort ? { key: sort, down } : undefined}
+          onOrder={(order) =>
+            navigate({
+              search: (old) => ({ ...old, sort: order.key, down: order.down || undefined }),
+              replace: true,
+              resetScroll: false,
+            })
+          }
           maxHeight={460}
         />
       ) : (

@@ -12,9 +12,9 @@ const route = getRouteApi('/studies')
 export function StudiesFilter({ view }: { view: StudiesView }) {
   const navigate = route.useNavigate()
   const [typed, setTyped] = useState(view.text ?? '')
-  const set = (part: StudiesView) =>
-    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
-  const search = useDebouncedCallback((text: string) => set({ text: text.trim() || undefined }), 250)
+  const set = (part: StudiesView, replace: boolean) =>
+    navigate({ search: (old) => ({ ...old, ...part }), replace, resetScroll: false })
+  const search = useDebouncedCallback((text: string) => set({ text: text.trim() || undefined }, true), 250)
 
   useEffect(() => setTyped(view.text ?? ''), [view.text])
 
@@ -39,7 +39,7 @@ export function StudiesFilter({ view }: { view: StudiesView }) {
         aria-label="Status"
         value={view.status ?? ''}
         onChange={(event) =>
-          set({ status: (event.currentTarget.value || undefined) as JobStatus | undefined })
+          set({ status: (event.currentTarget.value || undefined) as JobStatus | undefined }, false)
         }
         data={[
           { value: '', label: 'Any status' },

@@ -1,13 +1,20 @@
 import { Select, useComputedColorScheme } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
 import { Panel } from '~/components/Panel'
 import { catalogueQuery, isLive } from '~/data/queries'
+import { among } from '~/lib/axes'
 import { words } from '~/lib/format'
+import { BetweenMenu, useBetween } from './BetweenMenu'
 import { ClaimFigure } from './ClaimFigure'
 import { reductionsQuery } from './claims'
+
+const route = getRouteApi('/studies/$id')
+
+/** What reductions are relative to where the address names no method of the study. */
+const USUAL = 'dp_sgd'
 
 /** How much smaller each method's loss gap is than another's; only where there are two private methods. */
 export function ReductionSection({ job }: { job: JobDetail }) {
@@ -23,28 +30,36 @@ export function ReductionSection({ job }: { job: JobDetail }) {
 function Reductions({ job, options }: { job: JobDetail; options: { value: string; label: string }[] }) {
   const theme = useComputedColorScheme('light')
   const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
-  const first = options.find((option) => option.value === 'dp_sgd') ?? options[0]
-  const [reference, setReference] = useState(first?.value ?? 'dp_sgd')
-  const look = { reference, theme, width: narrow ? 340 : undefined }
+  const { against } = route.useSearch()
+  const navigate = route.useNavigate()
+  const subgroup = useBetween(job)
+  const names = options.map((option) => option.value)
+  const reference = against && names.includes(against) ? against : among(USUAL, names)
+  const look = { reference, subgroup, theme, width: narrow ? 340 : undefined }
   const query = useQuery(reductionsQuery(job.id, look))
   return (
     <Panel aria-label="Reduction of the loss gap">
       <ClaimFigure
-        name={`reductions ${reference}`}
+        name={`reductions ${reference} ${subgroup}`}
         figure={query.data}
         error={query.error}
         onRetry={() => query.refetch()}
         growing={isLive(job.status)}
         controls={
-          <Select
-            size="xs"
-            w={{ base: '100%', sm: 210 }}
-            label="Compared with"
-            data={options}
-            value={reference}
-            allowDeselect={false}
-            onChange={(next) => next && setReference(next)}
-          />
+          <>
+            <Select
+              size="xs"
+              w={{ base: '100%', sm: 210 }}
+              label="Compared with"
+              data={options}
+              value={reference ?? null}
+              allowDeselect={false}
+              onChange={(next) =>
+                next && navigate({ search: (old) => ({ ...old, against: next }), resetScroll: false })
+              }
+            />
+            <BetweenMenu job={job} />
+          </>
         }
       />
     </Panel>

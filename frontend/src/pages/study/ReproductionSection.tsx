@@ -1,12 +1,11 @@
-import { Badge, Group, Select, Stack, Text, useComputedColorScheme } from '@mantine/core'
+import { Badge, Group, Stack, Text, useComputedColorScheme } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
 import type { JobDetail, Verdict } from '~/api'
 import { Fold } from '~/components/Fold'
 import { Panel } from '~/components/Panel'
 import { isLive, presetsQuery } from '~/data/queries'
-import { subgroupTitle } from '~/lib/format'
+import { BetweenMenu, useBetween } from './BetweenMenu'
 import { ClaimFigure } from './ClaimFigure'
 import { claimFigureQuery, reproductionQuery } from './claims'
 
@@ -28,8 +27,7 @@ export function ReproductionSection({ job }: { job: JobDetail }) {
 function Claims({ job }: { job: JobDetail }) {
   const theme = useComputedColorScheme('light')
   const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
-  const families = (job.spec.dataset.subgroups ?? []).map((one) => [one].flat().join(' & '))
-  const [subgroup, setSubgroup] = useState(families[0])
+  const subgroup = useBetween(job)
   const verdicts = useQuery(reproductionQuery(job.id))
   const look = { subgroup, theme, width: narrow ? 340 : undefined }
   const figure = useQuery(claimFigureQuery(job.id, look))
@@ -68,22 +66,7 @@ function Claims({ job }: { job: JobDetail }) {
           error={figure.error}
           onRetry={() => figure.refetch()}
           growing={isLive(job.status)}
-          controls={
-            families.length > 1 && (
-              <Select
-                size="xs"
-                w={{ base: '100%', sm: 210 }}
-                label="Gap between groups of"
-                data={families.map((name) => ({
-                  value: name,
-                  label: name.split(' & ').map(subgroupTitle).join(' × '),
-                }))}
-                value={subgroup}
-                allowDeselect={false}
-                onChange={(next) => next && setSubgroup(next)}
-              />
-            )
-          }
+          controls={<BetweenMenu job={job} />}
         />
       </div>
     </Panel>

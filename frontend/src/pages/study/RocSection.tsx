@@ -4,6 +4,7 @@ import { AttackMenu, useAttacksWithCurves } from '~/charts/AttackMenu'
 import { BudgetMenu, SubgroupMenu } from '~/charts/AxisMenus'
 import { FigureCard } from '~/charts/FigureCard'
 import { isLive } from '~/data/queries'
+import { among } from '~/lib/axes'
 import { budgetsOf } from '~/lib/budgets'
 import { subgroupMenu } from '~/lib/subgroups'
 import type { StudyView } from '~/lib/views'
@@ -15,13 +16,12 @@ export function RocSection({ job }: { job: JobDetail }) {
   const { group, at, attack } = route.useSearch()
   const navigate = route.useNavigate()
   const budgets = budgetsOf(job)
-  const epsilon = at ?? budgets[0]
+  const epsilon = among(at, budgets)
   const menu = subgroupMenu(undefined, group, [job])
   const attacks = useAttacksWithCurves((job.spec.evaluation?.attacks ?? []).map((one) => one.name))
   // Named, so that the figure is of the attack that the menu shows.
-  const chosen = attack ?? attacks[0]
-  const set = (part: StudyView) =>
-    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
+  const chosen = among(attack, attacks)
+  const set = (part: StudyView) => navigate({ search: (old) => ({ ...old, ...part }), resetScroll: false })
   return (
     <FigureCard
       name="roc"

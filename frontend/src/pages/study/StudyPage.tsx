@@ -32,7 +32,7 @@ export function StudyPage() {
   const { data: job, error, refetch } = useQuery(jobQuery(id))
   useJobEvents(id, job !== undefined && isLive(job.status))
   const select = (next: string | undefined) =>
-    navigate({ search: (old) => ({ ...old, run: next }), replace: true, resetScroll: false })
+    navigate({ search: (old) => ({ ...old, run: next }), resetScroll: false })
 
   if (!job) return error ? <ProblemNotice error={error} onRetry={() => refetch()} /> : <PageSkeleton />
   return (

@@ -2,7 +2,9 @@ import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
 import { BudgetMenu, MetricMenu } from '~/charts/AxisMenus'
 import { FigureCard } from '~/charts/FigureCard'
+import { useMetric } from '~/charts/useAxes'
 import { isLive } from '~/data/queries'
+import { among } from '~/lib/axes'
 import { budgetsOf } from '~/lib/budgets'
 import type { StudyView } from '~/lib/views'
 
@@ -10,17 +12,18 @@ const route = getRouteApi('/studies/$id')
 
 /** Who pays: one metric for every subgroup, at one budget. */
 export function SubgroupsSection({ job }: { job: JobDetail }) {
-  const { metric = 'loss', split, at } = route.useSearch()
+  const { metric: wanted, split, at } = route.useSearch()
   const navigate = route.useNavigate()
   const budgets = budgetsOf(job)
-  const epsilon = at ?? budgets[0]
-  const set = (part: StudyView) =>
-    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
+  const epsilon = among(at, budgets)
+  const { metric, ready } = useMetric(wanted, 'loss')
+  const set = (part: StudyView) => navigate({ search: (old) => ({ ...old, ...part }), resetScroll: false })
   return (
     <FigureCard
       name="subgroups"
       label="Subgroups"
       request={{ job_id: [job.id], metric, split, epsilon }}
+      ready={ready}
       growing={isLive(job.status)}
       controls={
         <>

@@ -13,8 +13,7 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
   const view = route.useSearch()
   const navigate = route.useNavigate()
   const { axes, menu, request, ready } = useAxes(view, [job])
-  const set = (part: TradeoffView) =>
-    navigate({ search: (old) => ({ ...old, ...part }), replace: true, resetScroll: false })
+  const set = (part: TradeoffView) => navigate({ search: (old) => ({ ...old, ...part }), resetScroll: false })
   return (
     <FigureCard
       name="tradeoff"
