@@ -1,4 +1,4 @@
-"""A quantity along training: threshold, loss, share clipped."""
+"""A quantity along training: threshold, loss, factor on gradients."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ TITLES = {
     "train_loss": "Training loss",
     "validation_loss": "Validation loss",
     "validation_accuracy": "Validation accuracy",
-    "share_clipped": "Share of records clipped",
-    "gradient_kept": "Share of the gradient kept",
+    # True of every method: some rescale all gradients, and a factor may exceed 1.
+    "share_clipped": "Gradients longer than the sensitivity",
+    "gradient_kept": "Mean factor on gradients",
 }
+
+#: Where the unit of the record is that of hard clipping alone.
+UNITS = {"gradient_kept": "1 leaves them as they are"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def title_of(series: str) -> str:
 
     >>> title_of("threshold[sex=Female]")
     'Clipping threshold, sex=Female'
+    >>> title_of("share_clipped"), title_of("gradient_kept")
+    ('Gradients longer than the sensitivity', 'Mean factor on gradients')
     """
     name, _, group = series.partition("[")
     title = TITLES.get(name, name.replace("_", " ").capitalize())
@@ -55,6 +61,7 @@ def history(
 ) -> Figure:
     """Mean over seeds with its 95 % interval as a band, one line per setting."""
     title = f"{title_of(series)} along training{at}"
+    unit = UNITS.get(series.partition("[")[0], unit)
     lines = [line for line in lines if any(len(steps) for steps, _ in line.runs)]
     if not lines:
         return parts.empty(

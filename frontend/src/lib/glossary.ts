@@ -50,6 +50,12 @@ export const glossary = {
   reused: 'Reused: measured before this study was submitted, with the same data, code and configuration.',
   clipping:
     'Clipping threshold: gradients of single rows are shortened to this length before noise is added.',
+  upper_threshold:
+    'Upper threshold: gradients up to this length are all multiplied by one factor; only longer ones are clipped. It is not the sensitivity, and the noise does not follow it.',
+  share_clipped:
+    'Gradients longer than the sensitivity: the share of records whose gradient is longer than the most that one record may contribute. Hard clipping changes these and no others; other methods rescale shorter gradients too.',
+  gradient_kept:
+    'Mean factor on gradients: what the method multiplies a record’s gradient by, averaged over records. With hard clipping 1 means that nothing was clipped; methods that rescale every gradient may have factors above 1.',
   method:
     'Method: a training algorithm with its parameters; training without privacy is a method like any other.',
   sweep: 'Sweep: several values of one parameter; each value is a setting of its own.',

@@ -5,6 +5,7 @@ import { among, chooseAxes, knownMetric } from './axes'
 import { toCsv } from './csv'
 import { ago, duration, number, plural, subgroupTitle } from './format'
 import { summarise } from './health'
+import { historyTerm, historyTitle } from './history'
 import { metricMenu } from './metrics'
 import { doingNow, percent } from './progress'
 import { filterRuns, sweptParams } from './runs'
@@ -113,6 +114,16 @@ describe('health', () => {
     expect(summarise({ ...health, workers: 0 }, null).advice).toContain('equipoise worker')
     expect(summarise({ ...health, catalogue: null }, null).title).toBe('No catalogue yet')
     expect(summarise(undefined, new Error('down')).advice).toContain('equipoise serve')
+  })
+})
+
+describe('quantities along training', () => {
+  it('are said in words that hold for every method', () => {
+    expect(historyTitle('gradient_kept')).toBe('Mean factor on gradients')
+    expect(historyTitle('threshold[sex=Female]')).toBe('Clipping threshold, sex: Female')
+    expect(historyTitle('some_other')).toBe('some other')
+    expect(historyTerm('threshold[sex=Female]')).toBe('clipping')
+    expect(historyTerm('some_other')).toBeUndefined()
   })
 })
 

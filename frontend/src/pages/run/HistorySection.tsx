@@ -2,7 +2,9 @@ import { Select } from '@mantine/core'
 import { getRouteApi } from '@tanstack/react-router'
 import type { RunDetail } from '~/api'
 import { FigureCard } from '~/charts/FigureCard'
-import { words } from '~/lib/format'
+import { Explained } from '~/components/Term'
+import { glossary } from '~/lib/glossary'
+import { historyTerm, historyTitle } from '~/lib/history'
 
 const route = getRouteApi('/runs/$id')
 
@@ -14,6 +16,7 @@ export function HistorySection({ run }: { run: RunDetail }) {
   const shown =
     history && names.includes(history) ? history : (names.find((name) => name.includes('loss')) ?? names[0])
   if (!shown) return null
+  const term = historyTerm(shown)
   return (
     <FigureCard
       name="history"
@@ -23,9 +26,9 @@ export function HistorySection({ run }: { run: RunDetail }) {
       controls={
         <Select
           size="xs"
-          label="Quantity"
+          label={<Explained text={term && glossary[term]}>Quantity</Explained>}
           w={{ base: '100%', sm: 240 }}
-          data={names.map((name) => ({ value: name, label: words(name) }))}
+          data={names.map((name) => ({ value: name, label: historyTitle(name) }))}
           value={shown}
           allowDeselect={false}
           onChange={(next) =>
