@@ -52,8 +52,13 @@ def _describe(one: Found) -> Plugin:
         version=one.version,
         params_schema=plugin.Params.model_json_schema(),
         dataset=_dataset_facts(plugin) if one.kind == "dataset" else None,
-        method=MethodFacts(private=plugin.private, engines=[e.name for e in ENGINES]) if one.kind == "method" else None,
+        method=_method_facts(plugin) if one.kind == "method" else None,
+        attack=plugin.facts() if one.kind == "attack" else None,
     )
+
+
+def _method_facts(plugin: Any) -> MethodFacts:
+    return MethodFacts(private=plugin.private, engines=[e.name for e in ENGINES], statistic=plugin.released)
 
 
 def _dataset_facts(plugin: Any) -> DatasetFacts:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from backend.contracts.catalogue import DatasetFacts, MetricInfo
+from backend.contracts.catalogue import AttackFacts, DatasetFacts, MetricInfo, StatisticNoise
 from backend.contracts.training import Training, param
 
 if TYPE_CHECKING:
@@ -111,10 +111,15 @@ class Method(_Plugin[P]):
     """A training algorithm. The non-private baseline is one like any other."""
 
     private: ClassVar[bool] = False
+    #: What is released each step besides the gradient; the catalogue says so, and a budget it uses up is refused.
+    released: ClassVar[StatisticNoise | None] = None
 
     def mechanism(self, params: P, training: Training) -> Mechanism:
-        """What is released each step besides the gradient."""
-        return Mechanism()
+        """What one step releases, for the accountant: `released` with these parameters."""
+        if self.released is None:
+            return Mechanism()
+        std = self.released.std(params.model_dump(), training.batch_size)
+        return Mechanism(std, self.released.sensitivity)
 
     def start(self, params: P) -> State:
         """The state before the first step, such as the threshold."""
@@ -177,9 +182,17 @@ class Metric(_Plugin[P]):
 class Attack(_Plugin[P]):
     """A membership-inference attack: a score per record, higher meaning more likely a member."""
 
+    #: The parameter that says how many models it trains: shadow models of a setting, or an audit's own of a run.
+    models_param: ClassVar[str | None] = None
+
+    @classmethod
+    def facts(cls) -> AttackFacts:
+        """What is known of its trainings before any."""
+        return AttackFacts(audit=issubclass(cls, Audit), models_param=cls.models_param)
+
     def references(self, params: P) -> int:
         """How many shadow models it wants: trained as the target is, on other splits of the same table."""
-        return 0
+        return self.facts().shadow_models(params.model_dump())
 
     def undefined(self, target: Target, params: P) -> str | None:
         """Why it has no figures for this target, as a sentence, or None where it has. Asked before `score`."""
@@ -197,9 +210,12 @@ class Audit(Attack[P]):
     """A test of the claimed epsilon: trains anew with records of its own and bounds epsilon from below.
 
     A study lists it among its attacks. It has metrics of its own instead of an attack's, and scores no rows.
+    It trains once for each run, or as often as the parameter says that `models_param` names.
     """
 
     metrics: ClassVar[tuple[MetricInfo, ...]]
+    #: Most of its models that are trained, and kept, at the same time.
+    at_once: ClassVar[int] = 1
 
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
         """Never called."""

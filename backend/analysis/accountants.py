@@ -71,12 +71,26 @@ def sigma(
     With a `cache_dir` the answer is kept as one small file, written atomically, so that workers may share the folder.
     """
     key = _key(accountant, delta, sampling_rate, steps, epsilon=target_epsilon)
-    path = None if cache_dir is None else cache_dir / "sigma" / f"{canonical_hash(key)[:32]}.json"
+    path = _sigma_path(cache_dir, key)
     kept = _read(path, key)
     if kept is None:
         kept = _calibrate(accountant, target_epsilon, delta, sampling_rate, steps)
         _write(path, key, kept)
     return kept
+
+
+def kept_sigma(
+    accountant: Accountant, target_epsilon: float, delta: float, sampling_rate: float, steps: int, *, cache_dir: Path
+) -> float | None:
+    """What `sigma` would answer, where that takes no time: by `rdp`, or worked out before. Else None."""
+    if accountant == "rdp":
+        return sigma(accountant, target_epsilon, delta, sampling_rate, steps)
+    key = _key(accountant, delta, sampling_rate, steps, epsilon=target_epsilon)
+    return _read(_sigma_path(cache_dir, key), key)
+
+
+def _sigma_path(cache_dir: Path | None, key: dict[str, object]) -> Path | None:
+    return None if cache_dir is None else cache_dir / "sigma" / f"{canonical_hash(key)[:32]}.json"
 
 
 @lru_cache(maxsize=4096)

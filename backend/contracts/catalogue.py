@@ -63,11 +63,51 @@ class DatasetFacts(Contract):
         return train_rows
 
 
+class StatisticNoise(Contract):
+    """Noise on what a private method releases each step beside the gradient; it takes its part of the budget."""
+
+    param: str = Field(description="Parameter that says how much.")
+    share_of_batch: bool = Field(default=False, description="Whether it is a share of the expected batch size.")
+    sensitivity: float = Field(default=0.5, description="Most that one record changes what is released.")
+    only_if: str | None = Field(default=None, description="Switch without which nothing is released.")
+
+    def std(self, params: Params, batch_size: int) -> float | None:
+        """Its standard deviation; None where nothing is released.
+
+        >>> StatisticNoise(param="count_noise", share_of_batch=True).std({"count_noise": 0.05}, 256)
+        12.8
+        """
+        amount = params.get(self.param)
+        if not isinstance(amount, int | float) or (self.only_if is not None and not params.get(self.only_if)):
+            return None
+        return float(amount * batch_size if self.share_of_batch else amount)
+
+
 class MethodFacts(Contract):
     """What a form and the accountant need to know of a method."""
 
     private: bool = False
     engines: list[str] = Field(default_factory=list)
+    statistic: StatisticNoise | None = Field(default=None, description="Released each step beside the gradient.")
+
+
+class AttackFacts(Contract):
+    """How many models an attack trains besides the runs that it is asked of."""
+
+    audit: bool = Field(default=False, description="Trains for every private run; others use shadow models, if any.")
+    models_param: str | None = Field(default=None, description="Parameter that says how many models it trains.")
+
+    def shadow_models(self, params: Params) -> int:
+        """Models that every seed of a setting and every attack on it share."""
+        return 0 if self.audit else self._models(params, 0)
+
+    def trainings(self, params: Params) -> int:
+        """Trainings of its own for one private run."""
+        return self._models(params, 1) if self.audit else 0
+
+    def _models(self, params: Params, without: int) -> int:
+        count = without if self.models_param is None else params.get(self.models_param)
+        return count if isinstance(count, int) else without
 
 
 class Plugin(Contract):
@@ -82,6 +122,7 @@ class Plugin(Contract):
     params_schema: dict[str, Any] = Field(description="JSON Schema of the parameters.")
     dataset: DatasetFacts | None = None
     method: MethodFacts | None = None
+    attack: AttackFacts | None = None
 
 
 class MetricInfo(Contract):

@@ -167,7 +167,11 @@ class PreviewNoise(Contract):
     method: str
     epsilon: float
     delta: float
-    noise_multiplier: float
+    noise_multiplier: float = Field(description="By the accountant that the study asks for, as the runs will have it.")
+    at_most: bool = Field(
+        default=False,
+        description="Not worked out yet by that accountant: the noise multiplier is at most this. Ask again.",
+    )
     sampling_rate: float
     steps: int
     accountant: str
@@ -180,6 +184,10 @@ class Preview(Contract):
     settings: int
     seeds: int
     measured: int = Field(description="Runs whose results exist and will be reused.")
+    shadow_models: int = Field(default=0, description="Trainings for attacks, at most: some may be there already.")
+    shadow_settings: int = Field(default=0, description="Settings that need shadow models.")
+    audits: int = Field(default=0, description="Audits of private runs.")
+    audit_trainings: int = Field(default=0, description="Trainings that the audits take.")
     expected_seconds: float | None = Field(description="None until this worker has trained something like it.")
     sentence: str = Field(description="The same in one line, for people.")
     methods: list[PreviewMethod]

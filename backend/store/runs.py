@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
@@ -358,23 +358,28 @@ def mean_seconds(session: Session, limit: int = 2000) -> list[tuple[Setting, flo
     return answer
 
 
-def elapsed_ratios(session: Session, limit: int = 10) -> list[float]:
+def elapsed_ratios(session: Session, limit: int = 10, without_attacks: Collection[str] = ()) -> list[float]:
     """Of the latest jobs that went through at the first attempt: time they took / sum of their runs' training times.
 
-    It holds what training times alone do not: how many runs a worker trains at once, evaluation, and attacks.
+    It holds what training times alone do not: how many runs a worker trains at once, evaluation, and attacks. Jobs
+    with one of `without_attacks`, which train models that are no runs, are left out.
     """
     trained = (
-        select(JobRow.started_at, JobRow.finished_at, func.sum(RunRow.wall_seconds).label("seconds"))
+        select(JobRow.id, JobRow.started_at, JobRow.finished_at, func.sum(RunRow.wall_seconds).label("seconds"))
         .join(JobRunRow, JobRunRow.job_id == JobRow.id)
         .join(RunRow, RunRow.id == JobRunRow.run_id)
         .where(JobRow.status == "succeeded", JobRow.attempt == 1, JobRunRow.reused.is_(False))
         .group_by(JobRow.id, JobRow.started_at, JobRow.finished_at)
         .having(func.count() >= 4)
         .order_by(JobRow.finished_at.desc())
-        .limit(limit)
+        .limit(10 * limit)
     )
+    found = session.execute(trained).all()
+    named = select(JobRow).where(JobRow.id.in_([row.id for row in found]))
+    asked = {job.id: {one["name"] for one in job.spec["evaluation"]["attacks"]} for job in session.scalars(named)}
     return [
         (finished - started).total_seconds() / seconds
-        for started, finished, seconds in session.execute(trained)
+        for job_id, started, finished, seconds in found
         if started is not None and finished is not None and seconds
-    ]
+        if asked[job_id].isdisjoint(without_attacks)
+    ][:limit]

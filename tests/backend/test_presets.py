@@ -27,11 +27,11 @@ def test_every_preset_expands_within_the_default_limit(real_catalogue, preset):
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_a_presets_noise_can_be_reached(real_catalogue, preset):
+def test_a_presets_noise_can_be_reached(real_catalogue, preset, tmp_path):
     from backend.api.services.preview import noise
 
     expansion = expand(preset.spec, real_catalogue, max_runs=5000)
-    assert all(0.1 < n.noise_multiplier < 100 for n in noise(preset.spec, expansion, real_catalogue))
+    assert all(0.1 < n.noise_multiplier < 100 for n in noise(preset.spec, expansion, real_catalogue, tmp_path))
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)

@@ -32,10 +32,7 @@ class CalibratedLoss(Attack[CalibratedLossParams]):
         "Watson et al. 2021, On the importance of difficulty calibration in membership inference, arXiv:2111.08440"
     )
     Params = CalibratedLossParams
-
-    def references(self, params: CalibratedLossParams) -> int:
-        """As many as asked for."""
-        return params.shadow_models
+    models_param = "shadow_models"
 
     def undefined(self, target: Target, params: CalibratedLossParams) -> str | None:
         """Too few shadow models."""

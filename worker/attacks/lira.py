@@ -54,10 +54,7 @@ class Lira(Attack[LiraParams]):
     summary = "Compares a row's confidence with that of shadow models trained with it and without it (LiRA)."
     citation = "Carlini et al. 2022, Membership inference attacks from first principles, arXiv:2112.03570"
     Params = LiraParams
-
-    def references(self, params: LiraParams) -> int:
-        """As many as asked for."""
-        return params.shadow_models
+    models_param = "shadow_models"
 
     def undefined(self, target: Target, params: LiraParams) -> str | None:
         """Too few shadow models."""

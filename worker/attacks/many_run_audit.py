@@ -51,6 +51,8 @@ class ManyRunAudit(Audit[ManyRunParams]):
     summary = "Bounds \u03b5 from below: many more trainings, half of them with one record of our own."
     citation = "Jagielski, Ullman and Oprea 2020, Auditing differentially private machine learning, arXiv:2006.07709"
     Params = ManyRunParams
+    models_param = "models"
+    at_once = AT_ONCE
     metrics = metrics_of_audit(name, title)
 
     def audit(self, prepared: Prepared, trained: Trained, params: ManyRunParams) -> Iterator[Figure]:

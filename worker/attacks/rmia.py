@@ -43,10 +43,7 @@ class Rmia(Attack[RmiaParams]):
     summary = "Asks against how many other rows a row is unusually likely under the target (RMIA); few models do."
     citation = "Zarifzadeh et al. 2024, Low-cost high-power membership inference attacks, arXiv:2312.03262"
     Params = RmiaParams
-
-    def references(self, params: RmiaParams) -> int:
-        """As many as asked for."""
-        return params.shadow_models
+    models_param = "shadow_models"
 
     def undefined(self, target: Target, params: RmiaParams) -> str | None:
         """Regression, too few reference models, or no population."""

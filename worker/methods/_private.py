@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from backend.contracts.training import Training
+from backend.contracts.catalogue import StatisticNoise
 from worker.methods._arrays import Array, as_share, exp, within
-from worker.plugins import Mechanism, Params, State, param
+from worker.plugins import Params, State, param
 from worker.privacy.accounting import Accountant
 
 #: Below this a norm counts as zero: it keeps 0 / 0 out of a scale without touching any other value.
@@ -142,12 +142,9 @@ class AdaptiveParams(QuantileParams):
         return self
 
 
-def adaptive_mechanism(params: QuantileParams, training: Training) -> Mechanism:
-    """Noise on the count of records below the threshold: `count_noise` x batch size (sigma_b of Andrew et al.).
-
-    The count is centred (each record adds +1/2 or -1/2), so adding or removing one record moves it by 1/2.
-    """
-    return Mechanism(statistic_std=params.count_noise * training.batch_size, statistic_sensitivity=0.5)
+#: Noise on the count of records below the threshold: `count_noise` x batch size (sigma_b of Andrew et al.).
+#: The count is centred (each record adds +1/2 or -1/2), so adding or removing one record moves it by 1/2.
+NOISY_COUNT = StatisticNoise(param="count_noise", share_of_batch=True, sensitivity=0.5)
 
 
 def adaptive_start(params: QuantileParams) -> State:

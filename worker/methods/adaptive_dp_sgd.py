@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from backend.contracts.training import Training
 from worker.methods._arrays import Array, at_most
-from worker.methods._private import TINY, AdaptiveParams, adapted, adaptive_mechanism, adaptive_start, below_threshold
-from worker.plugins import Mechanism, Method, State
+from worker.methods._private import NOISY_COUNT, TINY, AdaptiveParams, adapted, adaptive_start, below_threshold
+from worker.plugins import Method, State
 
 
 class AdaptiveDpSgd(Method[AdaptiveParams]):
@@ -23,11 +22,8 @@ class AdaptiveDpSgd(Method[AdaptiveParams]):
     summary = "DP-SGD whose clipping threshold follows a private estimate of a quantile of the gradient norms."
     citation = "Andrew et al. 2021, Differentially private learning with adaptive clipping, arXiv:1905.03871"
     private = True
+    released = NOISY_COUNT
     Params = AdaptiveParams
-
-    def mechanism(self, params: AdaptiveParams, training: Training) -> Mechanism:
-        """Gradient and count."""
-        return adaptive_mechanism(params, training)
 
     def start(self, params: AdaptiveParams) -> State:
         """The initial threshold."""

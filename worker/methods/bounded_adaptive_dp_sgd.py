@@ -6,10 +6,9 @@ from typing import Self
 
 from pydantic import ConfigDict, model_validator
 
-from backend.contracts.training import Training
 from worker.methods._arrays import Array, at_most
-from worker.methods._private import TINY, QuantileParams, adapted, adaptive_mechanism, adaptive_start, below_threshold
-from worker.plugins import Mechanism, Method, State, param
+from worker.methods._private import NOISY_COUNT, TINY, QuantileParams, adapted, adaptive_start, below_threshold
+from worker.plugins import Method, State, param
 
 
 class BoundedAdaptiveParams(QuantileParams):
@@ -73,11 +72,8 @@ class BoundedAdaptiveDpSgd(Method[BoundedAdaptiveParams]):
     summary = "Adaptive clipping whose threshold cannot fall below a bound, so that small groups' gradients survive."
     citation = "Zhao et al. 2025, Bounded adaptive clipping, arXiv:2506.01396"
     private = True
+    released = NOISY_COUNT
     Params = BoundedAdaptiveParams
-
-    def mechanism(self, params: BoundedAdaptiveParams, training: Training) -> Mechanism:
-        """Gradient and count."""
-        return adaptive_mechanism(params, training)
 
     def start(self, params: BoundedAdaptiveParams) -> State:
         """The initial threshold, not below its bound."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.contracts.training import Training
+from backend.contracts.catalogue import StatisticNoise
 from worker.methods._arrays import Array, as_share, at_most, joined, largest, members, of_group
 from worker.methods._private import TINY, PrivateParams
-from worker.plugins import GROUP, Mechanism, Method, State, param
+from worker.plugins import GROUP, Method, State, param
 
 
 class DpsgdFParams(PrivateParams):
@@ -73,11 +73,9 @@ class DpsgdF(Method[DpsgdFParams]):
     summary = "DP-SGD that clips less in groups whose gradients are long. Uses the sensitive attribute in training."
     citation = "Xu, Du and Wu 2021, Removing disparate impact on model accuracy in DP-SGD, arXiv:2003.03699"
     private = True
+    #: Two counts per group; one record is in one of them all.
+    released = StatisticNoise(param="count_noise", sensitivity=1.0)
     Params = DpsgdFParams
-
-    def mechanism(self, params: DpsgdFParams, training: Training) -> Mechanism:
-        """Gradient, and two counts per group."""
-        return Mechanism(statistic_std=params.count_noise, statistic_sensitivity=1.0)
 
     def attribute(self, params: DpsgdFParams) -> str:
         """Its groups."""

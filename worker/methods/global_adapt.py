@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.contracts.training import Training
+from backend.contracts.catalogue import StatisticNoise
 from worker.methods._arrays import Array, as_share, exp, within
 from worker.methods._private import PrivateParams
-from worker.plugins import Mechanism, Method, State, param
+from worker.plugins import Method, State, param
 
 #: The upper threshold stays between these whatever the noise does. Ours: without a lowest one C / Z can overflow.
 LOWEST, HIGHEST = 1e-6, 1e6
@@ -85,11 +85,9 @@ class GlobalAdapt(Method[GlobalAdaptParams]):
     summary = "Scales nearly all gradients by one factor, so that clipping does not favour groups with short ones."
     citation = "Esipova et al. 2023, Disparate impact in differential privacy, arXiv:2206.07737"
     private = True
+    #: The centred count of records above.
+    released = StatisticNoise(param="bit_noise", sensitivity=0.5)
     Params = GlobalAdaptParams
-
-    def mechanism(self, params: GlobalAdaptParams, training: Training) -> Mechanism:
-        """Gradient, and the centred count of records above."""
-        return Mechanism(statistic_std=params.bit_noise, statistic_sensitivity=0.5)
 
     def start(self, params: GlobalAdaptParams) -> State:
         """Z_0."""

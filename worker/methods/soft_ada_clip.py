@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from backend.contracts.training import Training
 from worker.methods._arrays import Array, tanh
-from worker.methods._private import AdaptiveParams, adapted, adaptive_mechanism, adaptive_start, below_threshold
-from worker.plugins import Mechanism, Method, State, param
+from worker.methods._private import NOISY_COUNT, AdaptiveParams, adapted, adaptive_start, below_threshold
+from worker.plugins import Method, State, param
 
 #: A norm is at least this fraction of the threshold where tanh(x) / x is computed; there it is 1 in any precision.
 SMALLEST = 1e-12
@@ -53,11 +52,8 @@ class SoftAdaClip(Method[SoftAdaClipParams]):
     summary = "Shortens gradients smoothly by tanh instead of cutting them off, at an adaptive threshold."
     citation = "Soleymani et al. 2025, SoftAdaClip, arXiv:2510.01447"
     private = True
+    released = NOISY_COUNT.model_copy(update={"only_if": "adaptive"})
     Params = SoftAdaClipParams
-
-    def mechanism(self, params: SoftAdaClipParams, training: Training) -> Mechanism:
-        """Gradient, and the count where the threshold adapts."""
-        return adaptive_mechanism(params, training) if params.adaptive else Mechanism()
 
     def start(self, params: SoftAdaClipParams) -> State:
         """The initial threshold."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from backend.contracts.catalogue import Catalogue
+from backend.contracts.accounting import Accountant
+from backend.contracts.base import Params
+from backend.contracts.catalogue import AttackFacts, Catalogue
 from backend.contracts.expansion import Expansion, expand
 from backend.contracts.public import Preview, PreviewMethod, PreviewNoise
 from backend.contracts.results import Problem
@@ -20,6 +25,8 @@ from backend.store import runs, workers
 
 #: Private settings whose noise is worked out; the smallest epsilon of every schedule is always among them.
 MAX_NOISE = 200
+#: How long one preview calibrates by numerical accountants; at least one setting is.
+NUMERICAL_SECONDS = 0.3
 
 #: Below this noise multiplier an epsilon is so large that it promises little.
 LITTLE_NOISE = 0.3
@@ -30,9 +37,10 @@ def preview(session: Session, settings: Settings, spec: JobSpec) -> Preview:
     """Everything that can be said before submitting. Raises what submitting would raise."""
     catalogue = workers.catalogue(session)
     expansion = expand(spec, catalogue, max_runs=settings.max_runs_per_job)
-    noises = noise(spec, expansion, catalogue)
+    noises = noise(spec, expansion, catalogue, settings.cache_dir())
     done = runs.measured_hashes(session, expansion.configs)
     todo = [config for config in expansion.configs if config.hash() not in done]
+    extra = extra_trainings(todo, catalogue)
     seconds = expected_seconds(session, todo, catalogue)
     seeds = len(spec.seed_list())
     return Preview(
@@ -40,8 +48,12 @@ def preview(session: Session, settings: Settings, spec: JobSpec) -> Preview:
         settings=len(expansion.settings),
         seeds=seeds,
         measured=len(done),
+        shadow_models=extra.shadow_models,
+        shadow_settings=extra.shadow_settings,
+        audits=extra.audits,
+        audit_trainings=extra.audit_trainings,
         expected_seconds=seconds,
-        sentence=sentence(spec, expansion, len(done), seconds),
+        sentence=sentence(spec, expansion, len(done), seconds, extra),
         methods=_methods(spec, expansion, catalogue, seeds),
         noise=noises,
         warnings=_warnings(spec, noises, catalogue, seeds),
@@ -51,65 +63,142 @@ def preview(session: Session, settings: Settings, spec: JobSpec) -> Preview:
 # --- noise ------------------------------------------------------------------------------------------------------------
 
 
-def noise(spec: JobSpec, expansion: Expansion, catalogue: Catalogue) -> list[PreviewNoise]:
-    """The noise multiplier of each private setting. Raises `InvalidRequest` where none reaches the epsilon."""
+@dataclass(frozen=True)
+class _Asked:
+    """One private setting, as far as its noise goes."""
+
+    method: str
+    accountant: Accountant
+    epsilon: float
+    delta: float
+    sampling_rate: float
+    steps: int
+    #: Standard deviation and sensitivity of what is released beside the gradient, and how a problem with it is named.
+    statistic: tuple[float, float, str, float] | None
+
+    def row(self) -> tuple[object, ...]:
+        """What the preview shows of it."""
+        return self.method, self.accountant, self.epsilon, self.delta, self.sampling_rate, self.steps
+
+
+def check(spec: JobSpec, expansion: Expansion, catalogue: Catalogue, cache_dir: Path) -> None:
+    """Raises `InvalidRequest` where no noise reaches an epsilon, or a statistic spends the whole budget."""
+    _check(spec, _asked(spec, expansion, catalogue), cache_dir)
+
+
+def noise(spec: JobSpec, expansion: Expansion, catalogue: Catalogue, cache_dir: Path) -> list[PreviewNoise]:
+    """The noise multiplier of each private setting, by its own accountant. Raises as `check` does.
+
+    `prv` and `pld` take long: what they have not worked out before and cannot within `NUMERICAL_SECONDS` is given as
+    at most what `rdp` says, which holds. Each further preview works out more.
+    """
+    asked = _asked(spec, expansion, catalogue)
+    _check(spec, asked, cache_dir)
+    from backend.analysis.accountants import kept_sigma, sigma
+    from backend.analysis.accounting import noise_multiplier
+
+    until = time.monotonic() + NUMERICAL_SECONDS
+    noises: list[PreviewNoise] = []
+    for one in {one.row(): one for one in asked}.values():
+        schedule = (one.epsilon, one.delta, one.sampling_rate, one.steps)
+        found = kept_sigma(one.accountant, *schedule, cache_dir=cache_dir)
+        if found is None and time.monotonic() < until:
+            found = sigma(one.accountant, *schedule, cache_dir=cache_dir)
+        noises.append(
+            PreviewNoise(
+                method=one.method,
+                epsilon=one.epsilon,
+                delta=one.delta,
+                noise_multiplier=noise_multiplier(*schedule) if found is None else found,
+                at_most=found is None,
+                sampling_rate=one.sampling_rate,
+                steps=one.steps,
+                accountant=one.accountant,
+            )
+        )
+    return sorted(noises, key=lambda n: ([m.name for m in spec.methods].index(n.method), n.epsilon))
+
+
+def _asked(spec: JobSpec, expansion: Expansion, catalogue: Catalogue) -> list[_Asked]:
+    """Each different private setting, or as many of them as `_thinned` leaves."""
     rows = train_rows(spec, catalogue)
     if rows is None:
         return []
     # Only now: numpy and scipy take a while to load, and the page should not wait for them.
-    from backend.analysis.accounting import Schedule, default_delta, noise_multiplier
+    from backend.analysis.accounting import Schedule, default_delta
 
-    asked: dict[tuple[str, float, float, float, int], None] = {}
+    asked: dict[_Asked, None] = {}
     for setting in expansion.settings:
         epsilon = setting.epsilon()
         if epsilon is None:
             continue
-        schedule = Schedule.of(rows(setting), int(_number(setting, "batch_size")), int(_number(setting, "epochs")))
-        delta = setting.method.params.get("delta")
+        method, params = setting.method.name, setting.method.params
+        batch = int(_number(setting, "batch_size"))
+        schedule = Schedule.of(rows(setting), batch, int(_number(setting, "epochs")))
+        delta = params.get("delta")
         delta = float(delta) if isinstance(delta, int | float) else default_delta(rows(setting))
-        asked[setting.method.name, epsilon, delta, schedule.sampling_rate, schedule.steps] = None
-    noises: list[PreviewNoise] = []
+        plugin = catalogue.find("method", method)
+        released = plugin.method.statistic if plugin and plugin.method else None
+        std = None if released is None else released.std(params, batch)
+        statistic = None
+        if released is not None and std is not None:
+            statistic = std, released.sensitivity, released.param, float(batch if released.share_of_batch else 1)
+        accountant: Accountant = params.get("accountant", "rdp")  # type: ignore[assignment]  # the schema's choices
+        asked[_Asked(method, accountant, epsilon, delta, schedule.sampling_rate, schedule.steps, statistic)] = None
+    return _thinned(list(asked))
+
+
+def _check(spec: JobSpec, asked: Iterable[_Asked], cache_dir: Path) -> None:
+    from backend.analysis.accountants import sigma
+    from backend.analysis.accounting import noise_multiplier
+
     problems: dict[str, Problem] = {}
-    for method, epsilon, delta, rate, steps in _thinned(list(asked)):
+    needed: dict[str, float] = {}
+    for one in asked:
+        schedule = (one.epsilon, one.delta, one.sampling_rate, one.steps)
         try:
-            multiplier = noise_multiplier(epsilon, delta, rate, steps)
+            multiplier = noise_multiplier(*schedule)
         except EpsilonUnreachable as error:
-            field = _epsilon_field(spec, method, epsilon)
+            field = _field(spec, one.method, "epsilon", one.epsilon)
             expected, _, got = error.detail.removeprefix("Expected ").partition(", got ")
             problems[field] = Problem(field=field, expected=expected, got=got.rstrip(".") or None, fix=error.fix)
             continue
-        noises.append(
-            PreviewNoise(
-                method=method,
-                epsilon=epsilon,
-                delta=delta,
-                noise_multiplier=multiplier,
-                sampling_rate=rate,
-                steps=steps,
-                accountant="rdp",
+        if one.statistic is None:
+            continue
+        std, sensitivity, param, unit = one.statistic
+        # The others need no more noise than rdp: what leaves it something for the gradient leaves them some.
+        if std <= sensitivity * multiplier and one.accountant != "rdp":
+            multiplier = sigma(one.accountant, *schedule, cache_dir=cache_dir)
+        if std > sensitivity * multiplier:
+            continue
+        field = _field(spec, one.method, param, std / unit)
+        least = sensitivity * multiplier / unit
+        if least > needed.get(field, 0.0):
+            needed[field] = least
+            problems[field] = Problem(
+                field=field,
+                expected=f"more than {least:.3g} at \u03b5 = {one.epsilon:g}, or nothing is left for the gradient",
+                got=f"{std / unit:g}",
+                fix=f"Raise it, \u03b5{' or the batch size' if unit > 1 else ''}.",
             )
-        )
     if problems:
         first = next(iter(problems.values()))
         raise InvalidRequest(
             f"{first.field}: expected {first.expected}, got {first.got}. {first.fix}", problems=list(problems.values())
         )
-    return sorted(noises, key=lambda n: ([m.name for m in spec.methods].index(n.method), n.epsilon))
 
 
-def _thinned(
-    asked: list[tuple[str, float, float, float, int]],
-) -> list[tuple[str, float, float, float, int]]:
+def _thinned(asked: list[_Asked]) -> list[_Asked]:
     """All, or the smallest epsilon of each schedule and as many others as the limit allows."""
     if len(asked) <= MAX_NOISE:
         return asked
-    smallest: dict[tuple[Any, ...], tuple[str, float, float, float, int]] = {}
+    smallest: dict[_Asked, _Asked] = {}
     for one in asked:
-        rest = (one[0], *one[2:])
-        if rest not in smallest or one[1] < smallest[rest][1]:
+        rest = replace(one, epsilon=0.0)
+        if rest not in smallest or one.epsilon < smallest[rest].epsilon:
             smallest[rest] = one
-    kept = list(smallest.values())
-    return kept + [one for one in asked if one not in smallest.values()][: max(0, MAX_NOISE - len(kept))]
+    kept = dict.fromkeys(smallest.values())
+    return [*kept, *[one for one in asked if one not in kept][: max(0, MAX_NOISE - len(kept))]]
 
 
 def _number(setting: Setting, name: str) -> float:
@@ -117,16 +206,23 @@ def _number(setting: Setting, name: str) -> float:
     return float(value) if isinstance(value, int | float) else 1.0
 
 
-def _epsilon_field(spec: JobSpec, method: str, epsilon: float) -> str:
+def _field(spec: JobSpec, method: str, param: str, asked: float) -> str:
+    """Where a value of a method's parameter was given, or could be."""
     for index, choice in enumerate(spec.methods):
         if choice.name != method:
             continue
-        value = choice.params.get("epsilon")
-        if isinstance(value, list) and epsilon in value:
-            return f"methods.{index}.params.epsilon.{value.index(epsilon)}"
-        if value is None or value == epsilon:
-            return f"methods.{index}.params.epsilon"
+        value = choice.params.get(param)
+        if isinstance(value, list):
+            near = [place for place, one in enumerate(value) if _close(one, asked)]
+            if near:
+                return f"methods.{index}.params.{param}.{near[0]}"
+        elif value is None or _close(value, asked):
+            return f"methods.{index}.params.{param}"
     return "methods"
+
+
+def _close(given: object, asked: float) -> bool:
+    return isinstance(given, int | float) and math.isclose(given, asked, rel_tol=1e-9)
 
 
 def train_rows(spec: JobSpec, catalogue: Catalogue) -> Callable[[Setting], int] | None:
@@ -144,8 +240,8 @@ def train_rows(spec: JobSpec, catalogue: Catalogue) -> Callable[[Setting], int] 
 def expected_seconds(session: Session, todo: list[RunConfig], catalogue: Catalogue) -> float | None:
     """From the nearest earlier runs, scaled by epochs and rows. None where nothing was trained yet.
 
-    Runs are trained several at a time and evaluated besides: how earlier jobs as a whole compare with their runs'
-    training times says by how much.
+    Shadow models and audits cost as many trainings as they are. Runs are trained several at a time and evaluated
+    besides: how earlier jobs as a whole compare with their runs' training times says by how much.
     """
     if not todo:
         return 0.0
@@ -171,9 +267,52 @@ def expected_seconds(session: Session, todo: list[RunConfig], catalogue: Catalog
         if id(setting) not in cost:
             rate = next(typical[key] for key in _likeness(setting) if key in typical)
             cost[id(setting)] = rate * work(setting)
-        total += cost[id(setting)]
-    ratios = runs.elapsed_ratios(session)
+            total += cost[id(setting)] * _shadows_of(setting, catalogue)
+        total += cost[id(setting)] * (1 + sum(_audits_of(setting, catalogue)))
+    trains = {p.name for p in catalogue.plugins if p.attack and (p.attack.audit or p.attack.models_param)}
+    ratios = runs.elapsed_ratios(session, without_attacks=trains)
     return total * (statistics.median(ratios) if ratios else 1.0)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Trainings besides the runs: at most so many, since shadow models may be there from an earlier study."""
+
+    shadow_models: int
+    shadow_settings: int
+    audits: int
+    audit_trainings: int
+
+
+def extra_trainings(todo: list[RunConfig], catalogue: Catalogue) -> Extra:
+    """What the attacks of runs yet to be trained take: shadow models once per setting, audits once per private run."""
+    shadows: dict[int, int] = {}  # by identity, as above
+    audits: dict[int, list[int]] = {}
+    for config in todo:
+        if id(config.setting) not in shadows:
+            shadows[id(config.setting)] = _shadows_of(config.setting, catalogue)
+            audits[id(config.setting)] = _audits_of(config.setting, catalogue)
+    each = [count for config in todo for count in audits[id(config.setting)]]
+    return Extra(sum(shadows.values()), sum(count > 0 for count in shadows.values()), len(each), sum(each))
+
+
+def _facts(setting: Setting, catalogue: Catalogue) -> Iterable[tuple[AttackFacts, Params]]:
+    for part in setting.attacks:
+        plugin = catalogue.find("attack", part.name)
+        if plugin is not None and plugin.attack is not None:
+            yield plugin.attack, part.params
+
+
+def _shadows_of(setting: Setting, catalogue: Catalogue) -> int:
+    """Shadow models of a setting: all attacks share them, so the largest number that any wants."""
+    return max((facts.shadow_models(params) for facts, params in _facts(setting, catalogue)), default=0)
+
+
+def _audits_of(setting: Setting, catalogue: Catalogue) -> list[int]:
+    """Trainings of each audit of one run; none where it claims no epsilon."""
+    if setting.epsilon() is None:
+        return []
+    return [facts.trainings(params) for facts, params in _facts(setting, catalogue) if facts.audit]
 
 
 def _likeness(setting: Setting) -> Iterable[tuple[str, ...]]:
@@ -192,7 +331,7 @@ def _likeness(setting: Setting) -> Iterable[tuple[str, ...]]:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def sentence(spec: JobSpec, expansion: Expansion, measured: int, seconds: float | None) -> str:
+def sentence(spec: JobSpec, expansion: Expansion, measured: int, seconds: float | None, extra: Extra) -> str:
     """The preview in one line.
 
     4 methods × 6 ε × 10 seeds = 240 runs, 38 already measured, about 50 s on this machine
@@ -214,6 +353,18 @@ def sentence(spec: JobSpec, expansion: Expansion, measured: int, seconds: float 
         words.append("all already measured")
     elif measured:
         words.append(f"{measured:,} already measured")
+    if extra.shadow_models:
+        each, uneven = divmod(extra.shadow_models, extra.shadow_settings)
+        what = f"{_count(extra.shadow_models, 'shadow model')} of {_count(extra.shadow_settings, 'setting')}"
+        if not uneven:
+            one = _count(each, "shadow model")
+            what = f"{one} of each of {extra.shadow_settings:,} settings, {_count(extra.shadow_models, 'training')}"
+            what = what if extra.shadow_settings > 1 else f"{one} of 1 setting"
+        words.append(f"plus at most {what}")
+    if extra.audits:
+        trainings = _count(extra.audit_trainings, "training")
+        more = f" ({trainings})" if extra.audit_trainings > extra.audits else ""
+        words.append(f"plus {_count(extra.audits, 'audit')}{more}")
     if measured < total and seconds is not None:
         words.append(f"about {duration(seconds)} on this machine")
     return ", ".join(words)

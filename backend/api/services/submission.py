@@ -59,7 +59,7 @@ def _expand(context: Context, spec: JobSpec) -> Expansion:
     with context.database.read() as session:
         catalogue = workers.catalogue(session)
     expansion = expand(spec, catalogue, max_runs=context.settings.max_runs_per_job)
-    preview.noise(spec, expansion, catalogue)  # Refuses an epsilon that cannot be reached.
+    preview.check(spec, expansion, catalogue, context.settings.cache_dir())
     return expansion
 
 

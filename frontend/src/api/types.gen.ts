@@ -1481,6 +1481,30 @@ export type Preview = {
      */
     measured: number;
     /**
+     * Shadow Models
+     *
+     * Trainings for attacks, at most: some may be there already.
+     */
+    shadow_models?: number;
+    /**
+     * Shadow Settings
+     *
+     * Settings that need shadow models.
+     */
+    shadow_settings?: number;
+    /**
+     * Audits
+     *
+     * Audits of private runs.
+     */
+    audits?: number;
+    /**
+     * Audit Trainings
+     *
+     * Trainings that the audits take.
+     */
+    audit_trainings?: number;
+    /**
      * Expected Seconds
      *
      * None until this worker has trained something like it.
@@ -1556,8 +1580,16 @@ export type PreviewNoise = {
     delta: number;
     /**
      * Noise Multiplier
+     *
+     * By the accountant that the study asks for, as the runs will have it.
      */
     noise_multiplier: number;
+    /**
+     * At Most
+     *
+     * Not worked out yet by that accountant: the noise multiplier is at most this. Ask again.
+     */
+    at_most?: boolean;
     /**
      * Sampling Rate
      */

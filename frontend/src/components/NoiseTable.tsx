@@ -22,7 +22,14 @@ export function NoiseTable({ noise, titles }: Props) {
       key: 'sigma',
       title: <Term name="sigma">σ</Term>,
       numeric: true,
-      cell: (row) => number(row.noise_multiplier),
+      cell: (row) =>
+        row.at_most ? (
+          <span title="Not worked out yet by this accountant; it needs no more than this.">
+            at most {number(row.noise_multiplier)}
+          </span>
+        ) : (
+          number(row.noise_multiplier)
+        ),
     },
     { key: 'delta', title: <Term name="delta">δ</Term>, numeric: true, cell: (row) => number(row.delta) },
     {

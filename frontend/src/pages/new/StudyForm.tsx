@@ -2,7 +2,7 @@ import { Button, Group, Stack, Tabs, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import type { Catalogue } from '~/api'
 import { problemOf } from '~/data/http'
 import { useSubmitStudy } from '~/data/mutations'
@@ -18,6 +18,7 @@ import { PreviewPanel } from './PreviewPanel'
 import { ProblemsContext, useFieldProblem } from './ProblemsContext'
 import { QuestionSection } from './QuestionSection'
 import classes from './StudyForm.module.css'
+import { ThereContext, thereOf } from './ThereContext'
 
 const route = getRouteApi('/new')
 
@@ -36,6 +37,7 @@ export function StudyForm({ catalogue, draft, onChange, onReplace, onReset }: Pr
   const [round, setRound] = useState(0)
   const [settled] = useDebouncedValue(draft, 350)
   const preview = useQuery(previewQuery(asSpec(settled)))
+  const there = useMemo(() => thereOf(catalogue, draft), [catalogue, draft])
   const submit = useSubmitStudy({ quiet: true })
   const failure = preview.error ?? (submit.error && submit.variables === asSpec(draft) ? submit.error : null)
   const problem = failure ? problemOf(failure) : undefined
@@ -77,12 +79,14 @@ export function StudyForm({ catalogue, draft, onChange, onReplace, onReset }: Pr
               <Tabs.Tab value="code">curl and Python</Tabs.Tab>
             </Tabs.List>
             <Tabs.Panel value="form">
-              <Stack gap="md" key={round}>
-                <DataSection catalogue={catalogue} draft={draft} onChange={onChange} />
-                <QuestionSection catalogue={catalogue} draft={draft} onChange={onChange} />
-                <MethodsSection catalogue={catalogue} draft={draft} onChange={onChange} />
-                <CareSection catalogue={catalogue} draft={draft} onChange={onChange} />
-              </Stack>
+              <ThereContext value={there}>
+                <Stack gap="md" key={round}>
+                  <DataSection catalogue={catalogue} draft={draft} onChange={onChange} />
+                  <QuestionSection catalogue={catalogue} draft={draft} onChange={onChange} />
+                  <MethodsSection catalogue={catalogue} draft={draft} onChange={onChange} />
+                  <CareSection catalogue={catalogue} draft={draft} onChange={onChange} />
+                </Stack>
+              </ThereContext>
             </Tabs.Panel>
             <Tabs.Panel value="json">
               <JsonEditor draft={draft} onChange={onReplace} />
@@ -96,7 +100,7 @@ export function StudyForm({ catalogue, draft, onChange, onReplace, onReset }: Pr
           <PreviewPanel
             catalogue={catalogue}
             preview={preview.data}
-            stale={preview.isFetching || settled !== draft}
+            stale={preview.isPlaceholderData || settled !== draft}
             problem={problem}
             submitting={submit.isPending}
             onSubmit={start}
