@@ -1,31 +1,33 @@
 import { Text, Title } from '@mantine/core'
-import type { RunDetail } from '~/api'
-import { paramValue, words } from '~/lib/format'
+import { useQuery } from '@tanstack/react-query'
+import type { Catalogue, Plugin, RunDetail } from '~/api'
+import { catalogueQuery } from '~/data/queries'
+import { words } from '~/lib/format'
 import { type Fact, Facts } from './Facts'
+import { paramFacts } from './paramFacts'
 import { Term } from './Term'
 
-type Section = { title: string; facts: Fact[] }
+type Section = { key: string; title: string; facts: Fact[] }
+type Part = RunDetail['setting']['method']
 
-function paramFacts(params: Record<string, unknown>): Fact[] {
-  return Object.entries(params).map(([key, value]) => ({ key, name: words(key), value: paramValue(value) }))
-}
-
-function sections(run: RunDetail): Section[] {
+function sections(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
   const { setting } = run
+  const part = (kind: Plugin['kind'], label: string, { name, params }: Part): Section => {
+    const plugin = catalogue?.plugins.find((one) => one.kind === kind && one.name === name)
+    return {
+      key: `${kind} ${name}`,
+      title: `${label}: ${plugin?.title ?? words(name)}`,
+      facts: paramFacts(params, plugin?.params_schema),
+    }
+  }
   return [
-    { title: `Method: ${setting.method.name}`, facts: paramFacts(setting.method.params) },
-    { title: 'Training', facts: paramFacts(setting.training) },
-    { title: `Model: ${setting.model.name}`, facts: paramFacts(setting.model.params) },
-    { title: `Data set: ${setting.dataset.name}`, facts: paramFacts(setting.dataset.params) },
+    part('method', 'Method', setting.method),
+    { key: 'training', title: 'Training', facts: paramFacts(setting.training, catalogue?.training_schema) },
+    part('model', 'Model', setting.model),
+    part('dataset', 'Data set', setting.dataset),
+    ...setting.attacks.map((attack) => part('attack', 'Attack', attack)),
     {
-      title: 'Attacks',
-      facts: setting.attacks.map((attack) => ({
-        key: attack.name,
-        name: words(attack.name),
-        value: Object.keys(attack.params).length ? paramValue(attack.params) : 'defaults',
-      })),
-    },
-    {
+      key: 'identity',
       title: 'Identity',
       facts: [
         { key: 'hash', name: 'Configuration hash', value: <code>{run.config_hash}</code> },
@@ -41,12 +43,13 @@ function sections(run: RunDetail): Section[] {
   ]
 }
 
-/** Everything that decides the run, by part. */
+/** Everything that decides the run, by part, in the words of the catalogue. */
 export function RunConfiguration({ run }: { run: RunDetail }) {
+  const { data: catalogue } = useQuery(catalogueQuery)
   return (
     <div>
-      {sections(run).map(({ title, facts }) => (
-        <section key={title} style={{ marginBottom: 14 }}>
+      {sections(run, catalogue).map(({ key, title, facts }) => (
+        <section key={key} style={{ marginBottom: 14 }}>
           <Title order={3} mb={2}>
             {title}
           </Title>

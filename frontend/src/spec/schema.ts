@@ -11,6 +11,10 @@ export interface Field {
   items: 'number' | 'integer' | 'text'
   unit?: string
   choices: string[]
+  /** Titles of choices that have one. */
+  labels?: ReadonlyMap<string, string>
+  /** What of the chosen data set the value names. */
+  refersTo?: string
   minimum?: number
   maximum?: number
   above?: number
@@ -84,6 +88,7 @@ function fieldOf(key: string, raw: Schema, root: Schema, required: boolean): Fie
     items: items === 'number' || items === 'integer' ? items : 'text',
     unit: string(schema.unit),
     choices: choices.filter((choice) => choice !== null).map(String),
+    refersTo: string(schema.refers_to),
     minimum: numeric(schema.minimum),
     maximum: numeric(schema.maximum),
     above: numeric(schema.exclusiveMinimum),
@@ -103,6 +108,21 @@ export function fieldsOf(schema: Schema): Field[] {
   return Object.entries(properties)
     .filter((entry): entry is [string, Schema] => isSchema(entry[1]))
     .map(([key, property]) => fieldOf(key, property, schema, required.includes(key)))
+}
+
+/** What the chosen data set has, as choices, by what a parameter refers to. */
+export type There = Readonly<Record<string, readonly { name: string; title: string }[]>>
+
+/** A parameter that names something of the data set becomes a choice among what there is. */
+export function offering(field: Field, there: There): Field {
+  const offered = field.refersTo === undefined ? undefined : there[field.refersTo]
+  if (!offered || field.kind !== 'text') return field
+  return {
+    ...field,
+    kind: 'choice',
+    choices: offered.map((one) => one.name),
+    labels: new Map(offered.map((one) => [one.name, one.title])),
+  }
 }
 
 /** "above 0, at most 100", "0 or more", or nothing. */

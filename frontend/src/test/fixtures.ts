@@ -1,5 +1,5 @@
 /** Small stand-ins for what the server answers. */
-import type { Catalogue, Job, MetricInfo, Plugin, Preset, Run } from '~/api'
+import type { Catalogue, Figure, Job, MetricInfo, Plugin, Preset, Run } from '~/api'
 
 const schema = (properties: Record<string, unknown>) => ({ type: 'object', properties })
 
@@ -21,7 +21,7 @@ export const epsilonSchema = schema({
   },
 })
 
-const plugin = (kind: Plugin['kind'], name: string, more: Partial<Plugin> = {}): Plugin => ({
+export const plugin = (kind: Plugin['kind'], name: string, more: Partial<Plugin> = {}): Plugin => ({
   kind,
   name,
   title: name,
@@ -119,6 +119,17 @@ export const job = (more: Partial<Job> = {}): Job => ({
   tags: [],
   priority: 0,
   preset: null,
+  ...more,
+})
+
+export const figure = (more: Partial<Figure> = {}): Figure => ({
+  name: 'tradeoff',
+  title: 'A finding',
+  caption: 'n = 10',
+  figure: { data: [], layout: {} },
+  columns: [{ title: 'Method', numeric: false }],
+  rows: [['DP-SGD']],
+  empty: null,
   ...more,
 })
 

@@ -17,6 +17,8 @@ Object.defineProperty(window, 'matchMedia', {
     dispatchEvent: vi.fn(),
   })),
 })
+Element.prototype.scrollIntoView = () => {}
+window.scrollTo = () => {}
 globalThis.ResizeObserver = class {
   observe() {}
   unobserve() {}

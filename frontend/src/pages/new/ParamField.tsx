@@ -103,7 +103,10 @@ function ChoiceField({ field, shared, value, fallback, onChange }: ControlProps 
       <MultiSelect
         {...shared}
         placeholder={chosen.length ? '' : shared.placeholder}
-        data={[...new Set([...options, ...chosen])]}
+        data={[...new Set([...options, ...chosen])].map((value) => ({
+          value,
+          label: field.labels?.get(value) ?? value,
+        }))}
         value={chosen}
         onChange={(next) => onChange(fromTags(field, next))}
       />
@@ -121,14 +124,15 @@ function ChoiceField({ field, shared, value, fallback, onChange }: ControlProps 
       />
     )
   const { placeholder, ...rest } = shared
+  const titleOf = (choice: string) => field.labels?.get(choice) ?? choice
   return (
     <NativeSelect
       {...rest}
       value={toText(value)}
       onChange={(event) => onChange(event.currentTarget.value || undefined)}
       data={[
-        { value: '', label: placeholder ? `Default: ${placeholder}` : 'Default' },
-        ...field.choices.map((choice) => ({ value: choice, label: choice })),
+        { value: '', label: placeholder ? `Default: ${titleOf(placeholder)}` : 'Default' },
+        ...field.choices.map((choice) => ({ value: choice, label: titleOf(choice) })),
         ...(value !== undefined && value !== null && !field.choices.includes(toText(value))
           ? [{ value: toText(value), label: toText(value) }]
           : []),

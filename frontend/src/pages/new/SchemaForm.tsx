@@ -1,10 +1,11 @@
 import { SimpleGrid, Stack } from '@mantine/core'
-import { useMemo } from 'react'
+import { useContext, useMemo } from 'react'
 import { Fold } from '~/components/Fold'
 import type { Params } from '~/data/types'
 import { withParam } from '~/spec/draft'
-import { type Field, fieldsOf, type Schema } from '~/spec/schema'
+import { type Field, fieldsOf, offering, type Schema } from '~/spec/schema'
 import { ParamField } from './ParamField'
+import { ThereContext } from './ThereContext'
 
 interface Props {
   schema: Schema
@@ -17,7 +18,8 @@ interface Props {
 
 /** A form drawn from a JSON Schema: the usual parameters in view, the advanced folded. */
 export function SchemaForm({ schema, path, params, inherited, onChange, columns = 2 }: Props) {
-  const fields = useMemo(() => fieldsOf(schema), [schema])
+  const there = useContext(ThereContext)
+  const fields = useMemo(() => fieldsOf(schema).map((field) => offering(field, there)), [schema, there])
   const usual = fields.filter((field) => !field.advanced)
   const advanced = fields.filter((field) => field.advanced)
   const touched = advanced.filter((field) => params?.[field.key] !== undefined).length

@@ -11,6 +11,7 @@ import { MethodsSection } from './MethodsSection'
 import { ProblemsContext } from './ProblemsContext'
 import { QuestionSection } from './QuestionSection'
 import { SchemaForm } from './SchemaForm'
+import { ThereContext, thereOf } from './ThereContext'
 
 function Form({ onChange }: { onChange: (params: Params) => void }) {
   const [params, setParams] = useState<Params>({ epsilon: [1, 2] })
@@ -48,6 +49,44 @@ describe('the form of a schema', () => {
     )
     expect(screen.getByText('Expected a number above 0, got -1. Give 0.5.')).toBeVisible()
     expect(screen.queryByText(/nothing here/)).toBeNull()
+  })
+})
+
+describe('a parameter that names an attribute', () => {
+  const schema = {
+    properties: {
+      attribute: { type: 'string', title: 'Sensitive attribute', default: 'sex', refers_to: 'attribute' },
+    },
+  }
+  const shown = (dataset: string, onChange = vi.fn(), params: Params = {}) => {
+    const draft = asDraft({ ...preset.spec, dataset: { name: dataset } })
+    render(
+      <ThereContext value={thereOf(catalogue, draft)}>
+        <SchemaForm schema={schema} path="methods.0.params" params={params} onChange={onChange} />
+      </ThereContext>,
+    )
+    return screen.getByLabelText(/Sensitive attribute/)
+  }
+  const options = (menu: HTMLElement) => [...menu.querySelectorAll('option')].map((one) => one.textContent)
+
+  it('offers those of the data set, by title', async () => {
+    const onChange = vi.fn()
+    const menu = shown('adult', onChange)
+    expect(options(menu)).toEqual(['Default: Sex', 'Sex', 'Race', 'Age band'])
+    await userEvent.selectOptions(menu, 'Age band')
+    expect(onChange).toHaveBeenLastCalledWith({ attribute: 'age_band' })
+    await userEvent.selectOptions(menu, 'Default: Sex')
+    expect(onChange).toHaveBeenLastCalledWith({})
+  })
+
+  it('keeps a name that the data set lacks in view, and says what there is', () => {
+    const menu = shown('adult', vi.fn(), { attribute: 'hair' })
+    expect(menu).toHaveValue('hair')
+    expect(screen.getByText('Expected sex or race or age_band; got hair.')).toBeVisible()
+  })
+
+  it('can be typed where the data set is not known', () => {
+    expect(shown('gone').tagName).toBe('INPUT')
   })
 })
 
