@@ -7,7 +7,7 @@ jobs --< job_events                             what the event stream replays
 workers, catalogue                              who is there and what they can do
 people --< reviews --< review_events            what a team decides: a snapshot and its history, which only grows
 people --< operating_points, links              a setting that somebody chose, with the reason; a view that was kept
-notifications, deliveries                       what people are told, and what still has to leave by webhook or mail
+notices, deliveries                             what people are told, and what still has to leave by webhook or mail
 
 Measurements are clustered by (series, run): one axis of a chart over any number of runs is one range scan.
 """
@@ -336,7 +336,7 @@ class ReviewEventRow(Base):
 class NotificationRow(Base):
     """What a person is told in the page; without a person, everybody."""
 
-    __tablename__ = "notifications"
+    __tablename__ = "notices"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)

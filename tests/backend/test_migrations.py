@@ -8,6 +8,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from backend.contracts.results import Exposed, ExposedRecord, RunResult
+from backend.queue.client import JobQueue
 from backend.store import jobs, runs, schema
 from backend.store.database import Database
 from backend.store.tables import Base
@@ -62,3 +63,9 @@ def test_exposed_records_are_written_and_read_with_a_run(database, tmp_path):
         assert runs.exposed(session, runs.get(session, config.key()).id) == told
     with database.write() as session:
         jobs.finish(session, job, attempt, "succeeded")
+
+
+def test_the_job_engine_has_room_beside_our_tables(empty):
+    schema.upgrade(empty)
+    JobQueue(empty).prepare()
+    assert "workflow_status" in inspect(empty.engine).get_table_names()

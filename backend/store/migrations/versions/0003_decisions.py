@@ -46,18 +46,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_links")),
     )
     op.create_table(
-        "notifications",
+        "notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("href", sa.String(length=300), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_notifications_person_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_notices_person_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
     )
-    with op.batch_alter_table("notifications", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_notifications_person_id"), ["person_id"], unique=False)
+    with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notices_person_id"), ["person_id"], unique=False)
 
     op.create_table(
         "operating_points",
@@ -130,10 +130,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_operating_points_created_at"))
 
     op.drop_table("operating_points")
-    with op.batch_alter_table("notifications", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_notifications_person_id"))
+    with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_notices_person_id"))
 
-    op.drop_table("notifications")
+    op.drop_table("notices")
     op.drop_table("links")
     op.drop_table("people")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
