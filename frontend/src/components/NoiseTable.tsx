@@ -1,3 +1,4 @@
+import { Text } from '@mantine/core'
 import type { PreviewNoise } from '~/api'
 import { integer, number } from '~/lib/format'
 import { type Column, DataTable } from './DataTable'
@@ -10,6 +11,7 @@ interface Props {
 
 /** The noise multiplier that each privacy budget asks for. */
 export function NoiseTable({ noise, titles }: Props) {
+  const accountants = new Set(noise.map((row) => row.accountant))
   const columns: Column<PreviewNoise>[] = [
     { key: 'method', title: 'Method', cell: (row) => titles.get(row.method) ?? row.method },
     {
@@ -44,19 +46,31 @@ export function NoiseTable({ noise, titles }: Props) {
       numeric: true,
       cell: (row) => integer(row.steps),
     },
-    {
-      key: 'accountant',
-      title: <Term name="accountant">accountant</Term>,
-      cell: (row) => row.accountant.toUpperCase(),
-    },
+    // One for all is said below the table.
+    ...(accountants.size > 1
+      ? [
+          {
+            key: 'accountant',
+            title: <Term name="accountant">accountant</Term>,
+            cell: (row: PreviewNoise) => row.accountant.toUpperCase(),
+          },
+        ]
+      : []),
   ]
   return (
-    <DataTable
-      label="Noise multiplier per privacy budget"
-      columns={columns}
-      rows={noise}
-      rowKey={(row) => JSON.stringify(row)}
-      maxHeight={420}
-    />
+    <>
+      <DataTable
+        label="Noise multiplier per privacy budget"
+        columns={columns}
+        rows={noise}
+        rowKey={(row) => JSON.stringify(row)}
+        maxHeight={420}
+      />
+      {accountants.size === 1 && (
+        <Text size="xs" c="dimmed" mt={6}>
+          σ by the {[...accountants].join('').toUpperCase()} <Term name="accountant">accountant</Term>.
+        </Text>
+      )}
+    </>
   )
 }

@@ -2,16 +2,19 @@ import { Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { RunDetail } from '~/api'
 import { jobQuery } from '~/data/queries'
-import { integer, number } from '~/lib/format'
+import { auditsOf } from '~/lib/audits'
+import { integer, number, words } from '~/lib/format'
 import { accountsOf, ofGroup, ofRuns, privacyOf } from '~/lib/privacy'
 import { AccountantTable } from './AccountantTable'
 import { type Fact, Facts } from './Facts'
 import { Term } from './Term'
+import { useAttackTitles } from './useAttackTitles'
 
 /** What is claimed, at which delta, with which noise, and what the claim covers. */
 export function PrivacyBlock({ run }: { run: RunDetail }) {
   const claim = privacyOf(run)
   const trainings = useTrainings(claim ? run.jobs?.[0] : undefined)
+  const titles = useAttackTitles()
   if (!claim)
     return (
       <Text size="sm" c="dimmed">
@@ -20,10 +23,16 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
       </Text>
     )
   const accounts = accountsOf(run)
+  const audited: Fact[] = auditsOf(run).map((one) => ({
+    key: one.audit,
+    name: <Term name="audit">{titles.get(one.audit) ?? words(one.audit)}</Term>,
+    value: `${one.bound === null ? 'No bound' : `ε is at least ${number(one.bound)}, with 95 % confidence`}; ${integer(one.correct)} of ${integer(one.guesses)} guesses right, which the claim allows with p = ${number(one.p)}.`,
+  }))
   const facts: Fact[] = [
     { key: 'epsilon', name: <Term name="epsilon">Claimed ε</Term>, value: number(claim.epsilon) },
     { key: 'delta', name: <Term name="delta">δ</Term>, value: number(claim.delta) },
     { key: 'sigma', name: <Term name="sigma">Noise multiplier σ</Term>, value: number(claim.sigma) },
+    ...audited,
     {
       key: 'noise',
       name: <Term name="noise_source">Noise drawn from</Term>,

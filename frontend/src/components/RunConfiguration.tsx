@@ -12,11 +12,11 @@ type Part = RunDetail['setting']['method']
 
 function sections(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
   const { setting } = run
-  const part = (kind: Plugin['kind'], label: string, { name, params }: Part): Section => {
+  const part = (kind: Plugin['kind'], label: string | null, { name, params }: Part): Section => {
     const plugin = catalogue?.plugins.find((one) => one.kind === kind && one.name === name)
     return {
       key: `${kind} ${name}`,
-      title: `${label}: ${plugin?.title ?? words(name)}`,
+      title: [label, plugin?.title ?? words(name)].filter(Boolean).join(': '),
       facts: paramFacts(params, plugin?.params_schema),
     }
   }
@@ -25,7 +25,7 @@ function sections(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
     { key: 'training', title: 'Training', facts: paramFacts(setting.training, catalogue?.training_schema) },
     part('model', 'Model', setting.model),
     part('dataset', 'Data set', setting.dataset),
-    ...setting.attacks.map((attack) => part('attack', 'Attack', attack)),
+    ...setting.attacks.map((attack) => part('attack', null, attack)),
     {
       key: 'identity',
       title: 'Identity',

@@ -61,13 +61,13 @@ describe('the configuration of a run', () => {
       />,
       { ...catalogue, plugins: [...catalogue.plugins, audit] },
     )
-    expect(factsOf('Attack: Canary audit')).toEqual([
+    expect(factsOf('Canary audit')).toEqual([
       ['Number of canaries (records)', '200'],
       ['Widths', '1, 2'],
     ])
-    expect(
-      screen.getByRole('heading', { name: 'Attack: loss_threshold' }).closest('section'),
-    ).toHaveTextContent('No parameters')
-    expect(factsOf('Attack: gone attack')).toEqual([['some limit', '3']])
+    expect(screen.getByRole('heading', { name: 'loss_threshold' }).closest('section')).toHaveTextContent(
+      'No parameters',
+    )
+    expect(factsOf('gone attack')).toEqual([['some limit', '3']])
   })
 })

@@ -26,6 +26,13 @@ export const glossary = {
   tpr_at_fpr:
     'TPR at 0.1 % FPR: the share of training rows an attacker recognises while wrongly accusing only one outsider in a thousand.',
   roc: 'ROC curve: for every threshold of the attack, the share of members recognised against the share of outsiders accused; the diagonal is guessing.',
+  audit:
+    'Audit: trains anew with planted records, guesses which of them were trained on, and bounds ε from below by how many guesses are right. A low bound may only mean that the guesses were poor.',
+  exposed_row: 'Row: place in the table as it was loaded, counted from 0; never what is in it.',
+  exposed_score:
+    'Score: how strongly the attack takes the row for one that was trained on; comparable within one attack on one run.',
+  exposed_percentile:
+    'Percentile: share of all rows attacked, trained on or not, whose score is lower than this row’s.',
   membership_inference:
     'Membership inference: an attack that guesses whether a given person’s row was in the training data.',
   equalised_odds:

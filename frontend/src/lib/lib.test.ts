@@ -10,7 +10,7 @@ import { metricMenu } from './metrics'
 import { doingNow, percent } from './progress'
 import { filterRuns, sweptParams } from './runs'
 import { sortRows } from './sort'
-import { subgroupMenu } from './subgroups'
+import { finest, subgroupMenu } from './subgroups'
 
 describe('numbers', () => {
   it.each([
@@ -173,6 +173,14 @@ describe('the subgroup menu', () => {
       'sex=Female',
       'sex=Female & race=Black',
     ])
+  })
+
+  it('leaves out what an intersection implies', () => {
+    expect(finest(['sex=Female', 'race=Black', 'sex=Female & race=Black', 'age=old'])).toEqual([
+      'sex=Female & race=Black',
+      'age=old',
+    ])
+    expect(finest(['sex=Female', 'race=Black'])).toEqual(['sex=Female', 'race=Black'])
   })
 
   it('keeps a choice only where it fits', () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { MeasurementOut } from '~/api'
+import { auditsOf } from './audits'
 import { ofGroup, ofRuns } from './privacy'
 
 describe('what a guarantee becomes', () => {
@@ -16,5 +18,25 @@ describe('what a guarantee becomes', () => {
 
   it('of several runs adds up', () => {
     expect(ofRuns({ epsilon: 2, delta: 1e-5 }, 10)).toEqual({ epsilon: 20, delta: 1e-4 })
+  })
+})
+
+describe('audits', () => {
+  it('are found by what they leave, each with its own figures', () => {
+    const one = (metric: string, value: number | null, subgroup = 'all') =>
+      ({ metric, value, subgroup }) as MeasurementOut
+    const measurements = [
+      one('one_run_audit_p_at_claim', 0.25),
+      one('one_run_audit_epsilon', 0.5),
+      one('one_run_audit_correct', 22),
+      one('one_run_audit_guesses', 50),
+      one('many_run_audit_p_at_claim', 1),
+      one('other_p_at_claim', 1, 'sex=Female'),
+      one('loss', 0.3),
+    ]
+    expect(auditsOf({ measurements })).toEqual([
+      { audit: 'one_run_audit', bound: 0.5, p: 0.25, correct: 22, guesses: 50 },
+      { audit: 'many_run_audit', bound: null, p: 1, correct: null, guesses: null },
+    ])
   })
 })

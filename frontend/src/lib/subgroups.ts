@@ -54,6 +54,14 @@ export function subgroupMenu(
   }
 }
 
+/** Without the groups that an intersection among them already implies: of women and Black women, Black women. */
+export function finest(names: readonly string[]): string[] {
+  const parts = names.map((name) => name.split(INTERSECTION))
+  const within = (few: string[], many: string[]) =>
+    few.length < many.length && few.every((part) => many.includes(part))
+  return names.filter((_, i) => !parts.some((other) => within(parts[i] ?? [], other)))
+}
+
 /** "sex & age_band" as "sex × age band". */
 export function partitionTitle(name: string): string {
   return name.split(INTERSECTION).map(words).join(' × ')

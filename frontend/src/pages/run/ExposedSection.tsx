@@ -2,18 +2,40 @@ import { Stack, Text } from '@mantine/core'
 import type { Exposed, ExposedRecord, RunDetail } from '~/api'
 import { type Column, DataTable } from '~/components/DataTable'
 import { Panel } from '~/components/Panel'
-import { integer, number } from '~/lib/format'
-import { anySubgroupTitle } from '~/lib/subgroups'
+import { Term } from '~/components/Term'
+import { useAttackTitles } from '~/components/useAttackTitles'
+import { integer, number, words } from '~/lib/format'
+import { anySubgroupTitle, finest } from '~/lib/subgroups'
 
 const COLUMNS: Column<ExposedRecord>[] = [
-  { key: 'row', title: 'Row', numeric: true, cell: (record) => String(record.row) },
-  { key: 'score', title: 'Score', numeric: true, cell: (record) => number(record.score) },
-  { key: 'percentile', title: 'Percentile', numeric: true, cell: (record) => number(record.percentile) },
+  {
+    key: 'row',
+    title: <Term name="exposed_row">Row</Term>,
+    numeric: true,
+    cell: (record) => String(record.row),
+  },
+  {
+    key: 'score',
+    title: <Term name="exposed_score">Score</Term>,
+    numeric: true,
+    cell: (record) => number(record.score),
+  },
+  {
+    key: 'percentile',
+    title: <Term name="exposed_percentile">Percentile</Term>,
+    unit: '%',
+    numeric: true,
+    // The highest are told apart by the last digits.
+    cell: (record) => number(record.percentile, 5),
+  },
   {
     key: 'subgroups',
     title: 'Subgroups',
     wrap: true,
-    cell: (record) => (record.subgroups ?? []).map(anySubgroupTitle).join(', '),
+    cell: (record) =>
+      finest(record.subgroups ?? [])
+        .map(anySubgroupTitle)
+        .join(', '),
   },
 ]
 
@@ -37,14 +59,16 @@ export function ExposedSection({ run }: { run: RunDetail }) {
 
 function OneAttack({ exposed }: { exposed: Exposed }) {
   const records = exposed.records ?? []
+  const titles = useAttackTitles()
+  const title = titles.get(exposed.attack) ?? words(exposed.attack)
   return (
     <div>
       <Text size="sm" mb="xs">
-        {exposed.attack}: {exposed.statement ?? basis(exposed)}
+        {title}: {exposed.statement ?? basis(exposed)}
       </Text>
       {records.length > 0 && (
         <DataTable
-          label={`Most exposed records, ${exposed.attack}`}
+          label={`Most exposed records, ${title}`}
           columns={COLUMNS}
           rows={records}
           rowKey={(record) => String(record.row)}

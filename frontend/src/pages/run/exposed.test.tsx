@@ -9,7 +9,7 @@ const detail = (exposed: RunDetail['exposed']) => ({ exposed }) as RunDetail
 describe('the most exposed records', () => {
   it('are places with a score, and what the attack rests on', () => {
     const records = [
-      { row: 31, score: 4.25, percentile: 99.8, subgroups: ['sex=Female', 'sex=Female & race=Black'] },
+      { row: 31, score: 4.25, percentile: 99.99722, subgroups: ['sex=Female', 'sex=Female & race=Black'] },
       { row: 7, score: 3.5, percentile: 99.5, subgroups: ['sex=Male'] },
     ]
     render(
@@ -24,7 +24,7 @@ describe('the most exposed records', () => {
         .map((cell) => cell.textContent),
     )
     expect(cells).toEqual([
-      ['31', '4.25', '99.8', 'sex: Female, sex: Female and race: Black'],
+      ['31', '4.25', '99.9972', 'sex: Female and race: Black'],
       ['7', '3.5', '99.5', 'sex: Male'],
     ])
   })
