@@ -41,11 +41,12 @@ class Lira(Attack[LiraParams]):
     """Fits normal distributions to a row's logit-scaled confidence phi under models with (IN) and without it (OUT).
 
     Online score = log N(phi; IN) - log N(phi; OUT). Offline score = (phi - center OUT) / deviation OUT, which orders
-    rows as the one-sided 1 - Pr[N > phi] of the paper does, without its rounding to 1.
+    rows as the one-sided 1 - Pr[N > phi] of the paper does, without its rounding to 1. The authors' code takes
+    -log N(phi; OUT) there, two-sided: a row that is less sure than usual looks like a member too.
 
     A fixed variance is the mean over all rows of their variances around their own centre, IN and OUT together. The
     authors' code takes the deviation of all IN confidences for both; with one variance for both the choice changes the
-    scale of online scores, not their order. For regression phi is minus the log of the squared error. A row with fewer
+    scale of online scores, not their order. Variances here divide by n - 1, theirs by n. For regression phi is minus the log of the squared error. A row with fewer
     than two OUT models, or online fewer than two IN models, has no score.
     """
 

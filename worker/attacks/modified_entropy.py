@@ -14,7 +14,8 @@ from worker.plugins import Attack, NoParams
 class ModifiedEntropy(Attack[NoParams]):
     """Score = (1 - p_y) log p_y + sum over the other classes of p log(1 - p): low if sure and wrong.
 
-    All logarithms come from logits, so that no probability is rounded to 0 or 1. Not defined for regression.
+    All logarithms come from logits, so that no probability is rounded to 0 or 1. Not defined for regression. Song and
+    Mittal choose a threshold for each class on a shadow model; here all rows are ranked together.
     """
 
     name = "modified_entropy"

@@ -36,6 +36,10 @@ class Rmia(Attack[RmiaParams]):
     and never trained on. Everything is in logarithms, and the share is found by sorting the ratios of the population,
     O(n log n). A row needs one OUT model, online one IN model as well. Not defined for regression, whose squared error
     is no likelihood.
+
+    Compared with the authors' code (github.com/privacytrustlab/ml_privacy_meter): the same ratios and offline
+    approximation. It fixes gamma = 1, tunes a on a paired model, has OUT models alone for its population and, with a
+    single reference model that had the row, inverts the approximation, where here such a row has no score.
     """
 
     name = "rmia"

@@ -15,6 +15,10 @@ class AdaptiveDpSgd(Method[AdaptiveParams]):
     (`worker.privacy.accounting.gradient_multiplier`), so both together cost what a step of DP-SGD costs. The next
     threshold depends on the noisy count alone. Floor and cap are ours: without them the threshold can collapse or
     run away (Zhao et al. 2025, arXiv:2506.01396, show that a floor matters most for small subgroups).
+
+    Compared with Opacus (`AdaClipDPOptimizer`): the same threshold exp(-eta (b - gamma)), the same split
+    1 / sigma^2 = 1 / gradient^2 + 1 / (2 count noise)^2. It divides the count by the batch's own size, which is not
+    released and which one record changes; here it is divided by the expected size, and the count is centred.
     """
 
     name = "adaptive_dp_sgd"

@@ -45,6 +45,9 @@ class AutomaticClipping(Method[AutomaticClippingParams]):
     removing one record moves the sum by at most R, and the accounting is that of DP-SGD at threshold R. Nothing else
     is released. The paper takes R = 1 and leaves the rest to the learning rate, as the default here does.
 
+    Compared with the authors' code (github.com/awslabs/fast-differential-privacy, `clipping_fn="automatic"`), which
+    computes the same factor with R = 1 and gamma = 0.01 and adds noise of sigma R. A floor for the norm is ours.
+
     Norms below `SMALLEST` count as that, which makes the scaled norm smaller and never larger: a gradient of 0 stays 0.
     """
 

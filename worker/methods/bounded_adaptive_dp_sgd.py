@@ -62,9 +62,12 @@ class BoundedAdaptiveDpSgd(Method[BoundedAdaptiveParams]):
     and the noisy centred count of records below the threshold, accounted jointly as in `adaptive_dp_sgd`; the bound is
     a setting, not a statistic, and costs nothing unless it is chosen by looking at the data.
 
-    Readings. The abstract alone was at hand. The update is that of Andrew et al. 2021, and so is the target quantile,
-    0.5, which without a bound lets the threshold collapse. The cap on the threshold and all defaults of the
-    bounds are ours.
+    Read from the authors' code (github.com/TrustworthyMLHelsinki/adaptive-clipping-fairness): the update and the split
+    of the noise are those of Andrew et al. 2021 with a lowest threshold, at the quantile 0.5 and rate 0.2 as here. The
+    cap and the default of the bound are ours. Theirs differs in three things. A gradient is divided by C after
+    clipping (min(1 / |g|, 1 / C), noise of sigma), which makes a learning rate L there L / C here, whatever C has
+    become. Records are counted below 2.5 C in the published runs, here below C. The count is divided by the batch's
+    own size, here by the expected one.
     """
 
     name = "bounded_adaptive_dp_sgd"

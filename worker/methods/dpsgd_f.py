@@ -63,9 +63,14 @@ class DpsgdF(Method[DpsgdFParams]):
     alone. One record is in one group and in one of its two counts, so it changes one number of the whole vector of
     counts by 1: its L2 sensitivity is 1, however many groups there are. Gradient and counts are accounted jointly.
 
-    Readings. The paper itself was not at hand. It scales a batch by counts of the same batch; here counts set the
-    thresholds of the next step, which begin at 2 C_0, where all groups are alike. Noisy counts are moved to at least 0,
-    the sizes they are divided by to at least 1, and the factor to at most `largest_factor`: all of it after the noise.
+    Readings. The paper itself was not at hand. Esipova et al.'s code (github.com/layer6ai-labs/fair-dp) divides by the
+    mean of m_k / b_k over the groups, large and small alike, where the published formula, as others quote it, has the
+    share of the whole batch, m / b; so it is here. That code scales a batch by counts of the same batch, and its noise
+    by the largest C_k that occurs in it, which the records decide; here counts set the thresholds of the next step,
+    which begin at 2 C_0, where all groups are alike, and the noise follows the largest C_k of all groups. It has the
+    same noise on both counts, deviation 10, and accounts them apart from the gradient at the same sensitivity, 1. Noisy
+    counts are moved to at least 0, the sizes they are divided by to at least 1, and the factor to at most
+    `largest_factor`: all of it after the noise.
     """
 
     name = "dpsgd_f"
