@@ -46,8 +46,9 @@ class Lira(Attack[LiraParams]):
 
     A fixed variance is the mean over all rows of their variances around their own centre, IN and OUT together. The
     authors' code takes the deviation of all IN confidences for both; with one variance for both the choice changes the
-    scale of online scores, not their order. Variances here divide by n - 1, theirs by n. For regression phi is minus the log of the squared error. A row with fewer
-    than two OUT models, or online fewer than two IN models, has no score.
+    scale of online scores, not their order. Variances here divide by n - 1, theirs by n. For regression phi is minus
+    the log of the squared error. A row with fewer than two OUT models, or online fewer than two IN models, has no
+    score.
     """
 
     name = "lira"

@@ -41,11 +41,11 @@ class SoftAdaClip(Method[SoftAdaClipParams]):
     Compared with hard clipping at the same C every gradient is shortened: at |g| = C it keeps tanh(1) = 76 %. C, or
     the quantile, and the learning rate therefore have to be tuned for it separately.
 
-    Readings. Of the published text the abstract was at hand, and its reviews (openreview.net, ICLR 2026): tanh in the
-    place of min() inside adaptive clipping, a stabiliser beside the norm in its algorithm 2, and probably Adam in its
-    code. This is what is implemented; whether its adaptive part uses the constants of Andrew et al. 2021 is not known,
-    so all are parameters. The per-coordinate reading (C tanh(g_j / C) for each coordinate) is not offered: with d weights its
-    L2 sensitivity is C sqrt(d), and the noise that this asks for leaves nothing to learn.
+    Readings. Of the published text the abstract was at hand, and its open reviews: tanh in the place of min() inside
+    adaptive clipping, a stabiliser beside the norm in its algorithm 2, and probably Adam in its code. This is what is
+    implemented; whether its adaptive part uses the constants of Andrew et al. 2021 is not known, so all are parameters.
+    The per-coordinate reading (C tanh(g_j / C) for each coordinate) is not offered: with d weights its L2 sensitivity
+    is C sqrt(d), and the noise that this asks for leaves nothing to learn.
     """
 
     name = "soft_ada_clip"
