@@ -65,7 +65,7 @@ def roc(lines: Sequence[RocLine], attack: str, theme: Theme, *, at: str, caption
     layout = parts.layout(theme, revision=f"roc|{attack}", height=440)
     rate_ticks = [t for t in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0) if t >= low]
     ticks: Json = {
-        "type": "log", "tickmode": "array", "tickvals": rate_ticks, "minor": {"showgrid": False},
+        "type": "log", "tickmode": "array", "tickvals": rate_ticks, "minor": {"showgrid": False}, "tickangle": 0,
         "ticktext": [_percent(t) for t in rate_ticks], "range": [math.log10(low), 0.03],
     }  # fmt: skip
     x_title = "False positive rate, share of non-members named, log scale"
@@ -155,9 +155,15 @@ def _unresolved(non_members: int, low: float, layout: Json, theme: Theme) -> Non
 
 
 def _names(lines: Sequence[RocLine], layout: Json, theme: Theme, narrow: bool) -> None:
-    """All curves end in the same corner: their names stand beside it, in the order of their rates at 1 %."""
+    """All curves end in the same corner: their names stand beside it, in the order of their rates at 1 %.
+
+    On a narrow page they stand below the chance line, where curves hardly ever run, so that the width is theirs.
+    """
     at_one = {id(line): float(step(line.fpr, line.tpr, np.array([0.01]))[0]) for line in lines}
-    width = 15 if narrow else 24
+    if narrow:
+        _names_inside(sorted(lines, key=lambda line: at_one[id(line)]), layout, theme)
+        return
+    width = 24
     drop = 0.0
     longest = 0
     for line in sorted(lines, key=lambda line: -at_one[id(line)]):
@@ -167,7 +173,19 @@ def _names(lines: Sequence[RocLine], layout: Json, theme: Theme, narrow: bool) -
             parts.end_label(theme, 0.0, 0.0, text, theme.of(line.method).ink, yanchor="top", yshift=-drop)
         )
         drop += parts.LABEL_HEIGHT * (1 + text.count("<br>")) + 2
-    layout["margin"]["r"] = min(150 if narrow else 220, 24 + parts.CHARACTER * longest)
+    layout["margin"]["r"] = min(220, 24 + parts.CHARACTER * longest)
+
+
+def _names_inside(upwards: Sequence[RocLine], layout: Json, theme: Theme) -> None:
+    rise = 6.0
+    for line in upwards:
+        text = parts.wrapped(line.label, 18)
+        label = parts.end_label(theme, 1.0, 0.0, text, theme.of(line.method).ink, yanchor="bottom", yshift=rise)
+        layout["annotations"].append(
+            {**label, "xref": "paper", "yref": "paper", "xanchor": "right", "xshift": -4, "align": "right"}
+        )
+        rise += parts.LABEL_HEIGHT * (1 + text.count("<br>"))
+    layout["margin"]["r"] = 16
 
 
 def _table(lines: Sequence[RocLine]) -> tuple[list[TableColumn], list[list[Cell]]]:

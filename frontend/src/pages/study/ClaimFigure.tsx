@@ -23,7 +23,7 @@ interface Props {
 export function ClaimFigure({ name, figure, error, onRetry, controls, growing, order = 2 }: Props) {
   if (!figure) return error ? <ProblemNotice error={error} onRetry={onRetry} /> : <Skeleton height={380} />
   return (
-    <>
+    <div className={card.card}>
       <Group justify="space-between" align="flex-start" wrap="nowrap" gap="sm">
         <Title order={order} className={card.finding}>
           {figure.title}
@@ -32,20 +32,24 @@ export function ClaimFigure({ name, figure, error, onRetry, controls, growing, o
       </Group>
       {controls && <div className={card.controls}>{controls}</div>}
       {figure.empty ? (
-        <Text size="sm" c="dimmed" mt="sm">
+        <Text size="sm" c="dimmed">
           {figure.empty}
         </Text>
       ) : (
-        <Stack gap={6} mt="sm">
-          <Plot figure={figure} view={name} growing={growing} height={heightOf(figure.figure, 420)} />
-          <Text size="xs" c="dimmed" className="tabular">
-            {figure.caption}
-          </Text>
-          <Fold label={`Table of these ${figure.rows.length} values`}>
-            <FigureTable figure={figure} />
-          </Fold>
-        </Stack>
+        <div className={card.body}>
+          <Stack gap={6} className={card.picture}>
+            <Plot figure={figure} view={name} growing={growing} height={heightOf(figure.figure, 420)} />
+            <Text size="xs" c="dimmed" className="tabular">
+              {figure.caption}
+            </Text>
+          </Stack>
+          <div className={card.numbers}>
+            <Fold label={`Table of these ${figure.rows.length} values`}>
+              <FigureTable figure={figure} />
+            </Fold>
+          </div>
+        </div>
       )}
-    </>
+    </div>
   )
 }
