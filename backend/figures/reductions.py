@@ -1,14 +1,16 @@
-"""How much smaller a gap is than a reference method's: along epsilon, and in every way of tuning beside a claim."""
+"""How much smaller a metric is than a reference method's: along epsilon, and in every way of tuning beside a claim."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from backend.analysis.curves import Axis
 from backend.analysis.effects import Effect
-from backend.analysis.labels import Words, value_text
+from backend.analysis.labels import Words, direction, lower_first, value_text
 from backend.analysis.protocols import TITLES, Compared
 from backend.analysis.significance import FEWEST_PAIRS, LEVEL
+from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Claim, Figure, ProtocolRow, TableColumn
 from backend.figures import parts
 from backend.figures.parts import Cell, Json
@@ -33,16 +35,17 @@ class Mark:
     effect: Effect
     p: float
     corrected: float | None
+    bonferroni: float | None
     reachable: bool
     degenerate: bool
 
-    def with_corrected(self, p: float) -> Mark:
+    def with_corrected(self, holm: float, bonferroni: float) -> Mark:
         """The same with its corrected p, where a test could pass at all."""
-        return replace(self, corrected=p if self.reachable else None)
+        return replace(self, corrected=holm, bonferroni=bonferroni) if self.reachable else self
 
     @property
     def passed(self) -> bool:
-        """Whether the corrected p is below the level."""
+        """Whether the p corrected as Holm does is below the level."""
         return self.corrected is not None and self.corrected < LEVEL
 
 
@@ -72,7 +75,7 @@ def _percent(e: Effect) -> str:
 def reductions_figure(
     marks: Sequence[tuple[str, float, Mark]],
     reference: str,
-    subgroup: str,
+    y: Axis,
     words: Words,
     theme: Theme,
     caption: str,
@@ -80,17 +83,17 @@ def reductions_figure(
 ) -> Figure:
     """Methods x epsilon; filled where the corrected p < 0.05, hollow otherwise, a labelled line at zero."""
     shown = [(m, e, k) for m, e, k in marks if k.effect.reduction is not None]
-    by, versus = words.subgroup(subgroup), words.method(reference)
-    title = f"Loss gap by {by} against that of {versus} at each ε"
+    what, versus = words.phrase(y.metric, y.subgroup), words.method(reference)
+    title = f"{what} against that of {versus} at each ε"
     if not shown:
         reason = f"No other private method has runs at an ε at which {versus} has some. Choose another reference."
         return parts.empty("reductions", title, reason, theme, caption)
     narrow = width is not None and width < parts.NARROW
-    layout = parts.layout(theme, revision=f"reductions|{reference}|{subgroup}", left=60)
+    layout = parts.layout(theme, revision=f"reductions|{y.metric.name}|{reference}|{y.subgroup}", left=60)
     layout["xaxis"] = parts.epsilon_axis(
         theme, "Privacy budget ε, lower is more private", [e for _, e, _ in shown], wrap=parts.across(narrow)
     )
-    axis = f"Reduction of the loss gap against {versus}, %, higher is fairer"
+    axis = f"Reduction of the {lower_first(y.metric.title)} against {versus}, %{_better(y.metric)}"
     layout["yaxis"] = parts.axis(theme, axis, wrap=parts.upright(narrow))
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}
     layout["shapes"].append({**zero, "line": {"color": theme.muted, "width": 1.2, "dash": "dash"}})
@@ -120,7 +123,7 @@ def reductions_figure(
                 "hovertext": [
                     parts.hover(
                         f"{words.method(method)}, ε = {value_text(e)}",
-                        [f"Loss gap by {by}: {_percent(k.effect)} smaller", _p(k.corrected), f"{k.effect.pairs} pairs"],
+                        [f"{what}: {_percent(k.effect)} smaller", _p(k.corrected), f"{k.effect.pairs} pairs"],
                     )
                     for e, k in own
                 ],
@@ -128,29 +131,38 @@ def reductions_figure(
         )
         ends.append((own[-1][1].effect.reduction or 0.0, words.method(method), shades.ink))
     _labels(layout, theme, ends, [v for _, _, k in shown for v in _edges(k.effect)], narrow)
-    how = f"{TEST}; filled: p < {LEVEL:g}, {len(shown)} tests"
-    if not any(k.reachable for _, _, k in shown):
+    how = f"{TEST}; filled: p < {LEVEL:g}, {len(marks)} {'test' if len(marks) == 1 else 'tests'}"
+    if not any(k.reachable for _, _, k in marks):
         how += f"; fewer than {FEWEST_PAIRS} seeds: no test can reach p < {LEVEL:g}"
     passed = [(m, e, k) for m, e, k in shown if k.passed and not k.degenerate]
     if passed:
         m, e, k = max(passed, key=lambda one: abs(one[2].effect.reduction or 0.0))
-        side = "smaller" if (k.effect.reduction or 0.0) > 0 else "larger"
+        by = k.effect.reduction or 0.0
         title = (
-            f"At ε = {value_text(e)}, {words.method(m)}'s loss gap by {by} is {abs(k.effect.reduction or 0.0):.0f} % "
-            f"{side} than {versus}'s (Holm-corrected p = {k.corrected:.2g}, {k.effect.pairs} seeds)"
+            f"At ε = {value_text(e)}, {words.method(m)}'s {lower_first(what)} is "
+            f"{abs(by):.0f} % {'smaller' if by > 0 else 'larger'} than {versus}'s "
+            f"(Holm-corrected p = {k.corrected:.2g}, {k.effect.pairs} seeds)"
         )
     else:
         title += ": no difference passes its test"
     columns = [TableColumn(title="Method", numeric=False), TableColumn(title="ε")]
     columns += [TableColumn(title=t, unit="%") for t in ("Smaller by", "95 % low", "95 % high")]
-    columns += [TableColumn(title="Mean difference", unit="nats"), TableColumn(title="Corrected p")]
-    columns += [TableColumn(title="Rank-biserial"), TableColumn(title="Pairs")]
+    columns += [TableColumn(title="Mean difference", unit=y.metric.unit)]
+    columns += [TableColumn(title=t) for t in ("p", "Holm p", "Bonferroni p", "Rank-biserial", "Pairs")]
     rows: list[list[Cell]] = [
         [words.method(m), e, k.effect.reduction, k.effect.reduction_low, k.effect.reduction_high,
-         k.effect.difference, k.corrected, k.effect.rank_biserial, k.effect.pairs]
-        for m, e, k in shown
+         k.effect.difference, k.p if k.effect.pairs else None, k.corrected, k.bonferroni, k.effect.rank_biserial,
+         k.effect.pairs]
+        for m, e, k in marks
     ]  # fmt: skip
     return parts.figure("reductions", title, f"{caption}; {how}", data, layout, columns, rows)
+
+
+def _better(metric: MetricInfo) -> str:
+    """Which way a reduction is better, to stand behind its axis title."""
+    if metric.higher_is_better is None:
+        return ""
+    return f", {direction(metric.model_copy(update={'higher_is_better': not metric.higher_is_better}))}"
 
 
 def _edges(e: Effect) -> list[float]:

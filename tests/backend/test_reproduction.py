@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from backend.analysis.protocols import TESTED, TITLES, Grid, select
 from backend.analysis.table import RunTable, SettingInfo
@@ -86,6 +87,50 @@ def test_the_figures_are_valid(client, database, theme, width):
     assert not any("open" in s for trace in figure["figure"]["data"] for s in trace["marker"]["symbol"])
     other = get(client, f"/api/jobs/{job}/reductions", reference="soft_ada_clip", **query)
     assert "larger than SoftAdaClip's" in other["title"]
+
+
+@pytest.mark.parametrize(("metric", "subgroup"), [("loss_gap", "sex"), ("accuracy", "all"), ("loss", "sex=Male")])
+@pytest.mark.parametrize("reference", ["dp_sgd", "adaptive_dp_sgd", "soft_ada_clip"])
+def test_any_two_methods_are_compared_by_any_metric_as_scipy_does_from_what_is_stored(
+    client, database, metric, subgroup, reference
+):
+    job = submit(client, database)
+    query = {"metric": metric, "subgroup": subgroup, "reference": reference}
+    figure = get(client, f"/api/jobs/{job}/reductions", **query)
+    check(figure)
+    at = {column["title"]: i for i, column in enumerate(figure["columns"])}
+    names = {"DP-SGD": "dp_sgd", "Adaptive DP-SGD": "adaptive_dp_sgd", "SoftAdaClip": "soft_ada_clip"}
+    runs = get(client, f"/api/jobs/{job}/runs", limit=500)["items"]
+    stored = {
+        (run["method"], run["epsilon"], run["seed"]): next(
+            m["value"] for m in get(client, f"/api/runs/{run['id']}")["measurements"]
+            if (m["metric"], m["subgroup"], m["split"]) == (metric, subgroup, "test")
+        )
+        for run in runs
+    }  # fmt: skip
+    raw = []
+    for row in figure["rows"]:
+        method, epsilon = names[row[at["Method"]]], row[at["ε"]]
+        a, b = (np.array([stored[name, epsilon, seed] for seed in range(12)]) for name in (method, reference))
+        raw.append(stats.wilcoxon(a, b, method="exact").pvalue)
+        assert row[at["Pairs"]] == 12
+        assert row[at["Mean difference"]] == pytest.approx((a - b).mean())
+        assert row[at["Smaller by"]] == pytest.approx(100 * (1 - a.mean() / b.mean()))
+    assert len(raw) == 4
+    assert f"{len(raw)} tests" in figure["caption"]
+    assert [row[at["p"]] for row in figure["rows"]] == pytest.approx(raw)
+    assert [row[at["Bonferroni p"]] for row in figure["rows"]] == pytest.approx(np.minimum(1, 4 * np.array(raw)))
+    # Holm (1979) in words: of the k-th smallest, times the number not yet tested, never below the one before.
+    order, highest = np.argsort(raw), 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, (4 - place) * raw[index]))
+        assert figure["rows"][index][at["Holm p"]] == pytest.approx(highest)
+
+
+def test_an_unknown_metric_of_a_comparison_is_told_by_its_name(client, study):
+    answer = client.get(f"/api/jobs/{study}/reductions", params={"metric": "los_gap"})
+    assert answer.status_code == 422
+    assert "loss_gap" in answer.text
 
 
 def test_three_seeds_are_hollow_and_say_why(client, study):

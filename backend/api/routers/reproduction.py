@@ -24,8 +24,9 @@ class FigureLook(Filters):
 
 
 class ReductionLook(FigureLook):
-    """The same, and what is compared with."""
+    """What is compared, and with what."""
 
+    metric: str = Field(default="loss_gap", max_length=64, description="Metric that is compared, on test rows.")
     reference: str = Field(default="dp_sgd", max_length=64, description="Method that the others are compared with.")
 
 
@@ -45,9 +46,11 @@ def get_reproduction_figure(job_id: JobId, look: Annotated[FigureLook, Query()],
     return comparisons.reproduction_figure(session, job_id, look.subgroup, look.theme, look.width)
 
 
-@router.get("/{job_id}/reductions", name="reductions", summary="How much smaller each method's loss gap is")
+@router.get("/{job_id}/reductions", name="reductions", summary="How much smaller a metric is, method by method")
 def get_reductions(job_id: JobId, look: Annotated[ReductionLook, Query()], session: SessionDep) -> Figure:
-    """In % of a reference method's, at each ε, with interval and corrected test."""
+    """In % of a reference method's, at each ε, with interval and paired test, corrected as Holm and Bonferroni do."""
     from backend.api.services import comparisons
 
-    return comparisons.reductions(session, job_id, look.reference, look.subgroup, look.theme, look.width)
+    return comparisons.reductions(
+        session, job_id, look.reference, look.subgroup, look.theme, look.width, metric=look.metric
+    )

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from backend.analysis.effects import effect
 from backend.analysis.findings import _paired
-from backend.analysis.significance import MOST_EXACT, holm, wilcoxon
+from backend.analysis.significance import MOST_EXACT, bonferroni, holm, wilcoxon
 from backend.api.services import charts
 from backend.api.services import reproduction as service
 from backend.contracts.public import Figure
@@ -16,10 +16,17 @@ from backend.figures.theme import THEMES, ThemeName
 
 
 def reductions(
-    session: Session, job_id: str, reference: str, subgroup: str | None, theme: ThemeName, width: int | None
+    session: Session,
+    job_id: str,
+    reference: str,
+    subgroup: str | None,
+    theme: ThemeName,
+    width: int | None,
+    *,
+    metric: str = "loss_gap",
 ) -> Figure:
     """Every private method against `reference` at each epsilon, each at its best validation loss."""
-    request = charts.Request(job_id=[job_id], subgroup=subgroup, choose=charts.LOSS)
+    request = charts.Request(job_id=[job_id], y=metric, subgroup=subgroup, choose=charts.LOSS)
     try:
         loaded = charts.load(session, request)
     except InvalidRequest:
@@ -44,13 +51,14 @@ def reductions(
             a, b = loaded.y.column.values[left], loaded.y.column.values[right]
             ill = bool(2 * table.degenerate[left].sum() >= max(1, len(left)))
             test = wilcoxon(a, b)
-            plain.append((method, epsilon, Mark(effect(a, b), test.p, None, test.reachable, ill)))
-    corrected = holm([m.p for _, _, m in plain])
-    marks = [(a, e, m.with_corrected(p)) for (a, e, m), p in zip(plain, corrected, strict=True)]
+            plain.append((method, epsilon, Mark(effect(a, b), test.p, None, None, test.reachable, ill)))
+    p = [m.p for _, _, m in plain]
+    both = zip(plain, holm(p), bonferroni(p), strict=True)
+    marks = [(a, e, m.with_corrected(*corrected)) for (a, e, m), *corrected in both]
     pairs = sorted({m.effect.pairs for _, _, m in marks})
     counted = " to ".join(f"{n}" for n in dict.fromkeys((pairs[0], pairs[-1]))) + " paired seeds" if pairs else ""
     caption = charts.caption(loaded, "test", [], counted)
-    return reductions_figure(marks, reference, loaded.y.subgroup, loaded.words, THEMES[theme], caption, width)
+    return reductions_figure(marks, reference, loaded.y, loaded.words, THEMES[theme], caption, width)
 
 
 def reproduction_figure(

@@ -169,9 +169,9 @@ export const reproductionGet = <ThrowOnError extends boolean = false>(options: O
 export const reproductionFigure = <ThrowOnError extends boolean = false>(options: Options<ReproductionFigureData, ThrowOnError>): RequestResult<ReproductionFigureResponses, ReproductionFigureErrors, ThrowOnError> => (options.client ?? client).get<ReproductionFigureResponses, ReproductionFigureErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/reproduction/figure', ...options });
 
 /**
- * How much smaller each method's loss gap is
+ * How much smaller a metric is, method by method
  *
- * In % of a reference method's, at each ε, with interval and corrected test.
+ * In % of a reference method's, at each ε, with interval and paired test, corrected as Holm and Bonferroni do.
  */
 export const reproductionReductions = <ThrowOnError extends boolean = false>(options: Options<ReproductionReductionsData, ThrowOnError>): RequestResult<ReproductionReductionsResponses, ReproductionReductionsErrors, ThrowOnError> => (options.client ?? client).get<ReproductionReductionsResponses, ReproductionReductionsErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/reductions', ...options });
 

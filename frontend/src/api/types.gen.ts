@@ -3254,6 +3254,12 @@ export type ReproductionReductionsData = {
          */
         width?: number | null;
         /**
+         * Metric
+         *
+         * Metric that is compared, on test rows.
+         */
+        metric?: string;
+        /**
          * Reference
          *
          * Method that the others are compared with.

@@ -73,6 +73,8 @@ export interface StudyView extends TradeoffView {
   group?: string
   /** Method that the reductions are relative to. */
   against?: string
+  /** Metric whose reductions are shown. */
+  compared?: string
   /** Attributes between whose groups the gaps of reductions and claims are. */
   between?: string
   run?: string
@@ -88,6 +90,7 @@ export const study = (raw: Raw): StudyView => ({
   at: budget(raw.at),
   group: name(raw.group),
   against: name(raw.against),
+  compared: name(raw.compared),
   between: name(raw.between),
   run: name(raw.run),
   filter: text(raw.filter)?.slice(0, 200),

@@ -3,6 +3,8 @@ import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import type { JobDetail } from '~/api'
+import { MetricMenu } from '~/charts/AxisMenus'
+import { useMetric } from '~/charts/useAxes'
 import { Panel } from '~/components/Panel'
 import { catalogueQuery, isLive } from '~/data/queries'
 import { among } from '~/lib/axes'
@@ -16,7 +18,7 @@ const route = getRouteApi('/studies/$id')
 /** What reductions are relative to where the address names no method of the study. */
 const USUAL = 'dp_sgd'
 
-/** How much smaller each method's loss gap is than another's; only where there are two private methods. */
+/** How much smaller each method's loss gap, or another metric, is than another's; only where there are two private methods. */
 export function ReductionSection({ job }: { job: JobDetail }) {
   const { data } = useQuery(catalogueQuery)
   const plugins = (data?.plugins ?? []).filter((plugin) => plugin.kind === 'method' && plugin.method?.private)
@@ -30,17 +32,18 @@ export function ReductionSection({ job }: { job: JobDetail }) {
 function Reductions({ job, options }: { job: JobDetail; options: { value: string; label: string }[] }) {
   const theme = useComputedColorScheme('light')
   const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
-  const { against } = route.useSearch()
+  const { against, compared } = route.useSearch()
   const navigate = route.useNavigate()
   const subgroup = useBetween(job)
   const names = options.map((option) => option.value)
   const reference = against && names.includes(against) ? against : among(USUAL, names)
-  const look = { reference, subgroup, theme, width: narrow ? 340 : undefined }
-  const query = useQuery(reductionsQuery(job.id, look))
+  const { metric, ready } = useMetric(compared, 'loss_gap')
+  const look = { metric, reference, subgroup, theme, width: narrow ? 340 : undefined }
+  const query = useQuery({ ...reductionsQuery(job.id, look), enabled: ready })
   return (
-    <Panel aria-label="Reduction of the loss gap">
+    <Panel aria-label="Methods against each other">
       <ClaimFigure
-        name={`reductions ${reference} ${subgroup}`}
+        name={`reductions ${metric} ${reference} ${subgroup}`}
         figure={query.data}
         error={query.error}
         onRetry={() => query.refetch()}
@@ -56,6 +59,13 @@ function Reductions({ job, options }: { job: JobDetail; options: { value: string
               allowDeselect={false}
               onChange={(next) =>
                 next && navigate({ search: (old) => ({ ...old, against: next }), resetScroll: false })
+              }
+            />
+            <MetricMenu
+              label="Metric"
+              value={metric}
+              onChange={(next) =>
+                navigate({ search: (old) => ({ ...old, compared: next }), resetScroll: false })
               }
             />
             <BetweenMenu job={job} />

@@ -90,6 +90,15 @@ describe('the reductions', () => {
     expect(history.location.search).toBe('?against=soft')
   })
 
+  it('may be of another metric', async () => {
+    const { history } = renderAt('/studies/j1', <ReductionSection job={study} />, known)
+    await waitFor(() => expect(asked(reductionsCall)).toMatchObject({ metric: 'loss_gap' }))
+    await userEvent.click(await screen.findByRole('combobox', { name: /^Metric/ }))
+    await userEvent.click(await screen.findByRole('option', { name: 'Loss' }))
+    await waitFor(() => expect(asked(reductionsCall)).toMatchObject({ metric: 'loss', reference: 'dp_sgd' }))
+    expect(history.location.search).toBe('?compared=loss')
+  })
+
   it('come back from an address, and drop what is not on offer', async () => {
     renderAt('/studies/j1?against=soft&between=sex+%26+race', <ReductionSection job={study} />, known)
     await waitFor(() =>
@@ -101,7 +110,7 @@ describe('the reductions', () => {
 
   it('are not there with one private method', async () => {
     renderAt('/studies/j1', <ReductionSection job={{ ...study, methods: ['sgd', 'dp_sgd'] }} />, known)
-    await waitFor(() => expect(screen.queryByLabelText('Reduction of the loss gap')).toBeNull())
+    await waitFor(() => expect(screen.queryByLabelText('Methods against each other')).toBeNull())
     expect(reductionsCall).not.toHaveBeenCalled()
   })
 })
