@@ -5,6 +5,7 @@ import json
 import pytest
 
 from backend.analysis.power import most_tests
+from backend.contracts.catalogue import Attribute
 from backend.contracts.expansion import expand
 from backend.contracts.public import Preset
 from backend.errors import NotFound
@@ -75,3 +76,26 @@ def test_an_unknown_preset_names_the_known():
     with pytest.raises(NotFound) as error:
         get_preset("nothing")
     assert "softadaclip-adult" in error.value.fix
+
+
+@pytest.mark.parametrize("name", ["softadaclip-adult", "softadaclip-adult-balanced"])
+def test_another_table_is_one_changed_line_with_its_own_subgroups(real_catalogue, name):
+    """Literally: the line of the file that names the table is replaced, and nothing else."""
+    lines = (FOLDER / f"{name}.json").read_text().splitlines()
+    (place,) = [i for i, line in enumerate(lines) if '"dataset":' in line]
+    lines[place] = '"dataset": {"name": "other", "subgroups": ["ward", "age", ["ward", "age"]]},'
+    adult = real_catalogue.find("dataset", "adult")
+    attributes = [
+        Attribute(name="ward", title="Ward", values=["A", "B"]),
+        Attribute(name="age", title="Age", values=["under 60", "60 and over"]),
+    ]
+    facts = adult.dataset.model_copy(update={"attributes": attributes, "rows": 9105, "train_rows": 5463})
+    other = adult.model_copy(update={"name": "other", "dataset": facts})
+    known = real_catalogue.model_copy(update={"plugins": [*real_catalogue.plugins, other]})
+    changed = Preset.model_validate(json.loads("\n".join(lines)))
+    expansion = expand(changed.spec, known, max_runs=5000)
+    assert len(expansion.configs) == len(expand(get_preset(name).spec, real_catalogue, max_runs=5000).configs)
+    assert {config.setting.dataset.name for config in expansion.configs} == {"other"}
+    assert {str(config.setting.subgroups) for config in expansion.configs} == {
+        str([["ward"], ["age"], ["ward", "age"]])
+    }
