@@ -80,6 +80,8 @@ def reductions_figure(
     theme: Theme,
     caption: str,
     width: int | None,
+    *,
+    mixed: bool = False,
 ) -> Figure:
     """Methods x epsilon; filled where the corrected p < 0.05, hollow otherwise, a labelled line at zero."""
     shown = [(m, e, k) for m, e, k in marks if k.effect.reduction is not None]
@@ -87,6 +89,8 @@ def reductions_figure(
     title = f"{what} against that of {versus} at each ε"
     if not shown:
         reason = f"No other private method has runs at an ε at which {versus} has some. Choose another reference."
+        if mixed:
+            reason = "The study mixes data or models; methods are compared within one of each alone."
         return parts.empty("reductions", title, reason, theme, caption)
     narrow = width is not None and width < parts.NARROW
     layout = parts.layout(theme, revision=f"reductions|{y.metric.name}|{reference}|{y.subgroup}", left=60)

@@ -33,7 +33,11 @@ _DELTA = {
     "default": None,
 }
 _HIDDEN = {"type": "array", "items": {"type": "integer", "minimum": 1}, "title": "Hidden layers", "default": [64]}
-_LIMIT = {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 45222}, {"type": "null"}], "default": None}
+_LIMIT = {
+    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 45222}, {"type": "null"}],
+    "default": None,
+    "sweepable": True,
+}
 
 
 def _plugin(kind: Any, name: str, title: str, schema: dict[str, Any], **more: Any) -> Plugin:

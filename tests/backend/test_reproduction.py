@@ -127,6 +127,23 @@ def test_any_two_methods_are_compared_by_any_metric_as_scipy_does_from_what_is_s
         assert figure["rows"][index][at["Holm p"]] == pytest.approx(highest)
 
 
+def test_a_comparison_with_a_reference_that_predicts_one_class_is_in_no_sentence(client, database):
+    job = submit(client, database, degenerate=lambda config: config.setting.method.name == "dp_sgd")
+    figure = get(client, f"/api/jobs/{job}/reductions", reference="dp_sgd")
+    assert {s for trace in figure["figure"]["data"] for s in trace["marker"]["symbol"]} == {"x-open"}
+    assert figure["title"].endswith("no difference passes its test")
+
+
+def test_a_study_of_two_tables_says_why_methods_are_not_compared(client, database):
+    both = {"name": "adult", "params": {"limit": [1000, 2000]}, "subgroups": ["sex", "race"]}
+    answer = client.post("/api/jobs", json=synthetic.spec(dataset=both))
+    assert answer.status_code == 201, answer.text
+    job = answer.json()["id"]
+    synthetic.measure(database, job)
+    figure = get(client, f"/api/jobs/{job}/reductions")
+    assert figure["empty"] == "The study mixes data or models; methods are compared within one of each alone."
+
+
 def test_an_unknown_metric_of_a_comparison_is_told_by_its_name(client, study):
     answer = client.get(f"/api/jobs/{study}/reductions", params={"metric": "los_gap"})
     assert answer.status_code == 422

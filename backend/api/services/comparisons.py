@@ -49,7 +49,7 @@ def reductions(
             if len(left) > MOST_EXACT:
                 continue
             a, b = loaded.y.column.values[left], loaded.y.column.values[right]
-            ill = bool(2 * table.degenerate[left].sum() >= max(1, len(left)))
+            ill = any(2 * table.degenerate[side].sum() >= max(1, len(side)) for side in (left, right))
             test = wilcoxon(a, b)
             plain.append((method, epsilon, Mark(effect(a, b), test.p, None, None, test.reachable, ill)))
     p = [m.p for _, _, m in plain]
@@ -58,7 +58,8 @@ def reductions(
     pairs = sorted({m.effect.pairs for _, _, m in marks})
     counted = " to ".join(f"{n}" for n in dict.fromkeys((pairs[0], pairs[-1]))) + " paired seeds" if pairs else ""
     caption = charts.caption(loaded, "test", [], counted)
-    return reductions_figure(marks, reference, loaded.y, loaded.words, THEMES[theme], caption, width)
+    mixed = len(contexts) > 1
+    return reductions_figure(marks, reference, loaded.y, loaded.words, THEMES[theme], caption, width, mixed=mixed)
 
 
 def reproduction_figure(
