@@ -116,6 +116,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
         raise _changed(f"the data of {setting.dataset.name}", setting.data_hash, data.data_hash)
 
     rows = len(data.train)
+    looked_at = method.private and not shadows.is_shadow(config)
     work = Work(
         key=config.key(),
         streams=Streams.of(config.seed, config.hash(), secure=training.noise_source == "system"),
@@ -132,6 +133,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
         train=data.train,
         validation=data.validation,
         groups=groups_for(method, method_params, data.attributes, data.train.rows),
+        sample=data.sample(setting.subgroups, config.seed) if looked_at else None,
     )
     return Prepared(config, data, work)
 

@@ -29,7 +29,9 @@ from backend.logs import get_logger
 from worker.datasets._table import SensitiveAttribute, Table, Task
 from worker.metrics._groups import Groups
 from worker.registry import engine_version, registry
+from worker.training.clipping import Sample
 from worker.training.engine import Examples
+from worker.training.streams import shared_key
 
 log = get_logger(__name__)
 
@@ -57,6 +59,7 @@ class Data:
     validation: Examples
     test: Examples
     _groups: dict[tuple[object, ...], Groups] = field(default_factory=dict, compare=False, repr=False)
+    _samples: dict[tuple[object, ...], Sample] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, table: Table, seed: int) -> Data:
@@ -66,6 +69,16 @@ class Data:
         train, validation, test = (Examples.of(table, encoded, r) for r in (split.train, split.validation, split.test))
         described = (table.task, encoded.inputs, table.outputs, table.data_hash, table.attributes)
         return cls(*described, train, validation, test)
+
+    def sample(self, choices: Sequence[Sequence[str]], seed: int) -> Sample:
+        """Training rows through which clipping is looked at, with these subgroups; found once for all runs."""
+        key = tuple(map(tuple, choices))
+        if key not in self._samples:
+            rows = self.train.rows
+            self._samples[key] = Sample.draw(
+                self.train, lambda places: Groups.of(self.attributes, choices, rows[places]), shared_key(seed)
+            )
+        return self._samples[key]
 
     def groups(self, part: Literal["validation", "test", "candidates"], choices: Sequence[Sequence[str]]) -> Groups:
         """Subgroups of a part, found once for all runs; an attack's candidates are training rows, then test rows."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from worker.privacy.accounting import Budget, Schedule
 from worker.training.checkpoints import Checkpoints
 from worker.training.schedules import learning_rate
 from worker.training.streams import Streams
+
+if TYPE_CHECKING:
+    from worker.training.clipping import Sample
 
 Array = np.ndarray[Any, Any]
 
@@ -149,6 +152,8 @@ class Work:
     public_rows: int | None = None
     #: For a method that names an attribute, see `groups_for`.
     groups: RecordGroups | None = None
+    #: Rows through which private training is looked at; None where nobody does.
+    sample: Sample | None = None
 
     @property
     def expected_batch(self) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from worker.plugins import State
 from worker.training.checkpoints import Snapshot
+from worker.training.clipping import Gradients, Sample
 from worker.training.engine import Array, Examples, Trained, Watch, Work, diverged
 from worker.training.recorder import LOSS, Recorder
 
@@ -41,6 +42,9 @@ class Trainee(Protocol):
     def logits(self, examples: Examples) -> Array:
         """`[rows, outputs]` float32."""
 
+    def gradients(self, sample: Sample) -> Gradients:
+        """Of these training rows at the weights as they are. Leaves what the next steps read as it was."""
+
     def arrays(self) -> Mapping[str, Array]:
         """What a checkpoint keeps: weights and the optimizer's memory."""
 
@@ -56,6 +60,7 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
     step, before = _resume(trainee, recorder, watch)
     if step == 0:
         recorder.state(0, trainee.state)
+        recorder.gradients(0, trainee.state, trainee.gradients)
     lookout = watch.follow(work.key)
     per_epoch, steps = work.schedule.steps_per_epoch, work.schedule.steps
     message = None
@@ -68,6 +73,7 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
             if trainee.finite():
                 recorder.epoch(epoch, trainee.totals, trainee.logits(work.validation))
                 recorder.state(epoch, trainee.state)
+                recorder.gradients(epoch, trainee.state, trainee.gradients)
                 trainee.totals[:] = 0
             else:
                 message = diverged("weights", epoch, step - 1)

@@ -11,10 +11,11 @@ Methods see neither: they turn norms into scales.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,22 +23,14 @@ import torch
 from backend.contracts.training import Training
 from worker.plugins import GROUP, State
 from worker.training import loop
+from worker.training.clipping import Gradients, LinearGradients, ModuleGradients, PerRecord, Sample
 from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work
+from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.initial import build
 from worker.training.losses import per_record
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
 
 Way = Literal["ghost", "hooks", "auto"]
-
-
-class PerRecord(Protocol):
-    """Gradients of a batch, record by record."""
-
-    def norms(self, features: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Losses `[records]` and gradient norms `[records]` of a batch that is not empty."""
-
-    def sum(self, scale: torch.Tensor) -> list[torch.Tensor]:
-        """Sum of the batch's gradients, each times its scale, one tensor per parameter."""
 
 
 class OpacusEngine:
@@ -132,6 +125,16 @@ class _Run:
     def finite(self) -> bool:
         """Whether all weights are numbers."""
         return all(bool(torch.isfinite(p).all()) for p in self.parameters)
+
+    def gradients(self, sample: Sample) -> Gradients:
+        """Of these rows, at the weights as they are."""
+        found = architecture_of(self.work)
+        if isinstance(found, Architecture):
+            arrays = [p.detach().cpu().numpy() for p in self.parameters]
+            return LinearGradients(arrays, found.activation, self.work.task, sample)
+        assert self.per_record is not None
+        most = max(1, math.ceil(self.work.expected_batch))
+        return ModuleGradients(self.per_record, sample, self.device, most)
 
     def arrays(self) -> dict[str, Array]:
         """Weights and buffers of the module, and the optimizer's tensors by parameter."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from backend.contracts.results import Series
 from worker.plugins import State
+from worker.training.clipping import Gradients, Sample, figures, times
 from worker.training.engine import Array, Work
 from worker.training.losses import per_record_numpy, predicted_class
 
@@ -21,12 +22,15 @@ LOSS, RECORDS, CLIPPED, KEPT = range(4)
 class Recorder:
     """One point of each series at the end of each epoch.
 
-    Training loss, share clipped and gradient kept are computed on private data and are not part of what epsilon
-    covers: diagnostics for the owner of the data.
+    Training loss, share clipped, gradient kept and what `clipping` finds of a sample's gradients are computed on
+    private data and are not part of what epsilon covers: diagnostics for the owner of the data.
     """
 
     def __init__(self, work: Work) -> None:
         self.work = work
+        looked_at = work.sample is not None and work.budget is not None
+        epochs = work.schedule.steps // work.schedule.steps_per_epoch
+        self._times = frozenset(times(epochs)) if looked_at else frozenset()
         #: Unit, epochs and values of each series; JSON, so that a checkpoint can keep it.
         self.points: dict[str, list[Any]] = {}
 
@@ -40,6 +44,18 @@ class Recorder:
             else:
                 for label, number in zip(groups.labels, value, strict=True):
                     self._add(f"{name}[{groups.attribute}={label}]", unit, epoch, float(number))
+
+    def gradients(self, epoch: int, state: State, gradients_of: Callable[[Sample], Gradients]) -> None:
+        """What clipping does to a sample's gradients at the weights and the state after that epoch, where it is time.
+
+        `gradients_of` answers the gradients of a sample's rows at those weights.
+        """
+        work, sample = self.work, self.work.sample
+        if epoch in self._times and sample is not None:
+            codes = None if work.groups is None else work.groups.codes[sample.rows]
+            found = figures(gradients_of(sample), sample, work.method, work.method_params, state, codes)
+            for name, unit, value in found:
+                self._add(name, unit, epoch, value)
 
     def epoch(self, epoch: int, totals: Sequence[float] | Array, validation_logits: Array) -> None:
         """Closes an epoch. `totals` holds its sums `[4]`; the logits are `[validation rows, outputs]`."""

@@ -52,6 +52,7 @@ class Purpose(IntEnum):
     CANARY_INCLUDED = 7
     CANARY_CHOICE = 8
     CANARY_BATCH = 9
+    CLIPPING_SAMPLE = 10
 
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

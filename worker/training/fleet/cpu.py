@@ -17,6 +17,7 @@ import torch
 
 from worker.plugins import GROUP, State
 from worker.training import loop
+from worker.training.clipping import LinearGradients, Sample
 from worker.training.engine import UNWATCHED, Demand, Examples, Trained, Watch, Work
 from worker.training.fleet import _compile as k
 from worker.training.fleet import _steps as kernels
@@ -279,6 +280,11 @@ class _Run:
             np.arange(len(examples), dtype=np.int64), rows, layout.meta, self.weights, b, self.rules.activation, out
         )  # fmt: skip
         return out
+
+    def gradients(self, sample: Sample) -> LinearGradients:
+        """Of these rows, at the weights as they are."""
+        parameters, found = self.layout.unpack(self.weights), self.architecture
+        return LinearGradients(parameters, found.activation, self.work.task, sample)
 
     def trained_module(self) -> torch.nn.Module:
         """The network as a torch module, with the weights as they are now."""

@@ -210,6 +210,7 @@ class StackedEngine:
             if run not in messages:
                 course.recorder.epoch(epoch, course.totals, logits[run])
                 course.recorder.state(epoch, course.state)
+                course.look(epoch, stack.weights[run].cpu().numpy())
                 course.totals[:] = 0
         return messages
 
