@@ -27,6 +27,8 @@ export function RunDrawer({ id, onClose }: Props) {
       size={520}
       styles={{ title: { fontWeight: 600 } }}
       title={title}
+      // The page has one banner.
+      attributes={{ header: { role: 'presentation' } }}
       closeButtonProps={{ 'aria-label': 'Close the panel' }}
       overlayProps={{ backgroundOpacity: 0.15 }}
     >
