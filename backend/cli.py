@@ -17,6 +17,7 @@ import typer
 
 if TYPE_CHECKING:
     from backend.client import Client, JobHandle
+    from backend.contracts.bundles import Bundle
     from backend.settings import Settings
 
 app = typer.Typer(
@@ -159,13 +160,51 @@ def submit(
     url: Url = DEFAULT_URL,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended; the exit status says how.")] = False,
 ) -> None:
-    """Submit a study. Prints its id."""
+    """Submit a study, or a rerun bundle. Prints its id."""
     with _client(url) as client:
-        job = client.submit(_study(study))
+        found = _study(study)
+        if isinstance(found, dict) and "format" in found:
+            found = _bundle(found, study)
+            check = client.check(found)
+            for difference in check.differences:
+                if difference.matters:
+                    _note(f"{difference.what}: {difference.bundle} in the bundle, {difference.here} here.")
+            _note(check.sentence)
+            found = found.spec
+        job = client.submit(found)
         print(job.id, flush=True)
         _note(f"{job.job.name}: {job.job.runs} runs, {job.job.reused} of them measured before.  {job.url}")
         if wait:
             _follow(job)
+
+
+@app.command()
+def bundle(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The study's id.")],
+    url: Url = DEFAULT_URL,
+    measurements: Annotated[bool, typer.Option(help="With the numbers, for `verify`.")] = True,
+) -> None:
+    """Print a study's rerun bundle: specification, seeds, versions, hashes and numbers. `submit` takes it."""
+    with _client(url) as client:
+        print(client.job(job).bundle(measurements=measurements).model_dump_json(indent=1))
+
+
+@app.command()
+def verify(
+    file: Annotated[str, typer.Argument(metavar="BUNDLE", help="A rerun bundle (- reads it from standard input).")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The study that was submitted from it.")],
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Compare a rerun's numbers with its bundle's. Exit status 0: all the same, 1: not."""
+    found = _bundle(_study(file), file)
+    with _client(url) as client:
+        answer = client.job(job).verify(found)
+    print(answer.sentence)
+    for one in answer.worst:
+        most = "not defined in one of them" if one.largest is None else f"up to {one.largest:.3g} apart"
+        _note(f"{one.metric}, {one.subgroup}, {one.split}: {one.equal} of {one.compared} the same, {most}")
+    if answer.missing or answer.equal < answer.compared:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -258,6 +297,19 @@ def _study(study: str) -> Any:
     if not isinstance(specification, dict):
         _fail(f"{name} holds no specification: expected a JSON object.")
     return specification
+
+
+def _bundle(found: Any, name: str) -> Bundle:
+    from pydantic import ValidationError
+
+    from backend.contracts.bundles import Bundle
+
+    try:
+        return Bundle.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "format"
+        _fail(f"{name} is not a rerun bundle of this release: {field}: {first['msg']}.")
 
 
 def _follow(job: JobHandle) -> None:

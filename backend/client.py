@@ -19,6 +19,7 @@ from typing import Any, TextIO, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from backend.contracts.bundles import Bundle, BundleCheck, Verification
 from backend.contracts.catalogue import Catalogue
 from backend.contracts.public import (
     Curves,
@@ -142,6 +143,15 @@ class Client:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer = self._ask("POST", "/api/jobs", json={**self._body(study), **changes}, headers=headers)
         return JobHandle(self, self._read(answer, JobDetail))
+
+    def check(self, bundle: Bundle) -> BundleCheck:
+        """How this server differs from the one that made a rerun bundle, and what submitting it would run."""
+        body = bundle.model_copy(update={"series": []}).model_dump(mode="json")
+        return self._read(self._ask("POST", "/api/bundles/check", json=body), BundleCheck)
+
+    def rerun(self, bundle: Bundle) -> JobHandle:
+        """Submits a rerun bundle's study as it is."""
+        return self.submit(bundle.spec)
 
     def measurements(self, **filters: Any) -> list[MeasurementOut]:
         """All measurements that match: job_id, run_id, metric, subgroup, method (each one value or a list), split."""
@@ -307,6 +317,20 @@ class JobHandle:
     def delete(self) -> None:
         """Deletes it, with the runs that no other study needs."""
         self._client._ask("DELETE", f"/api/jobs/{self.id}")
+
+    def bundle(self, *, measurements: bool = True) -> Bundle:
+        """Everything that another machine needs to train it again, and the numbers to compare with."""
+        return self._client._get(f"/api/jobs/{self.id}/bundle", Bundle, measurements=measurements)
+
+    def verify(self, bundle: Bundle) -> Verification:
+        """Its numbers against those of a bundle. Raises `ClientError` where they are of different studies."""
+        from backend.reports.bundle import verify
+
+        mine = self.bundle()
+        try:
+            return verify(bundle, mine.series, mine.runs)
+        except ValueError as error:
+            raise ClientError(f"The study {self.id} cannot be verified: {error}.") from error
 
     def runs(self, **filters: Any) -> list[Run]:
         """Its runs, in its order."""

@@ -18,6 +18,7 @@ from backend.api.context import Context, Queue
 from backend.api.middleware import Bodies, LastResort, LocalOnly, SecurityHeaders
 from backend.api.routers import (
     accounting,
+    bundles,
     catalogue,
     curves,
     events,
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         reproduction.router,
         workers.router,
         people.router,
+        bundles.router,
         accounting.router,
     ):
         app.include_router(router, prefix="/api")

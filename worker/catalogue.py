@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 from backend.contracts.catalogue import Catalogue, DatasetFacts, DatasetVariant, MethodFacts, MetricInfo, Plugin
@@ -19,6 +21,8 @@ def build_catalogue(found: Registry | None = None) -> Catalogue:
     plugins = registry() if found is None else found
     content: dict[str, Any] = {
         "engine_version": engine_version(),
+        "python": platform.python_version(),
+        "packages": _packages(),
         "training_schema": Training.model_json_schema(),
         "plugins": [_describe(one) for one in plugins.all()],
         "metrics": _metrics(plugins),
@@ -29,6 +33,12 @@ def build_catalogue(found: Registry | None = None) -> Catalogue:
         "metrics": [metric.model_dump(mode="json") for metric in content["metrics"]],
     }
     return Catalogue(version=canonical_hash(hashed)[:16], **content)
+
+
+def _packages() -> dict[str, str]:
+    """What is installed, by name: the lock of a rerun."""
+    found = {str(one.metadata["Name"]).lower(): one.version for one in metadata.distributions() if one.metadata["Name"]}
+    return dict(sorted(found.items()))
 
 
 def _metrics(plugins: Registry) -> list[MetricInfo]:

@@ -146,6 +146,8 @@ class Catalogue(Contract):
 
     version: str = Field(description="Hash of the whole catalogue.")
     engine_version: str = Field(description="Hash of the code that trains, accounts and evaluates; in run identity.")
+    python: str = Field(default="", description="Version of the worker's Python.")
+    packages: dict[str, str] = Field(default_factory=dict, description="Packages installed where the worker runs.")
     training_schema: dict[str, Any]
     plugins: list[Plugin]
     metrics: list[MetricInfo]

@@ -92,6 +92,15 @@ def catalogue(session: Session) -> Catalogue:
     return Catalogue.model_validate(body)
 
 
+def catalogue_of_engine(session: Session, engine_version: str) -> Catalogue | None:
+    """The newest catalogue of that engine version, None where no worker of it ever published here."""
+    query = select(CatalogueRow.body).order_by(CatalogueRow.published_at.desc())
+    for body in session.scalars(query):
+        if body.get("engine_version") == engine_version:
+            return Catalogue.model_validate(body)
+    return None
+
+
 def acquire_lease(session: Session, name: str, holder: str, seconds: float) -> bool:
     """Takes or renews a duty; False while somebody else holds it."""
     moment = database_now(session)

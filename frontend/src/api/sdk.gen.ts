@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -196,6 +196,27 @@ export const peopleListPeople = <ThrowOnError extends boolean = false>(options?:
  */
 export const peopleUpdateMe = <ThrowOnError extends boolean = false>(options: Options<PeopleUpdateMeData, ThrowOnError>): RequestResult<PeopleUpdateMeResponses, PeopleUpdateMeErrors, ThrowOnError> => (options.client ?? client).put<PeopleUpdateMeResponses, PeopleUpdateMeErrors, ThrowOnError>({
     url: '/api/people/me',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A study as a rerun bundle
+ *
+ * Specification with its seeds, hashes of code and data, installed packages, runs, and what was measured.
+ */
+export const bundlesGetBundle = <ThrowOnError extends boolean = false>(options: Options<BundlesGetBundleData, ThrowOnError>): RequestResult<BundlesGetBundleResponses, BundlesGetBundleErrors, ThrowOnError> => (options.client ?? client).get<BundlesGetBundleResponses, BundlesGetBundleErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/bundle', ...options });
+
+/**
+ * What differs here from where a bundle was made
+ *
+ * Leave `series` out: it is not looked at. To train it again, submit the bundle's `spec` to `/api/jobs`.
+ */
+export const bundlesCheckBundle = <ThrowOnError extends boolean = false>(options: Options<BundlesCheckBundleData, ThrowOnError>): RequestResult<BundlesCheckBundleResponses, BundlesCheckBundleErrors, ThrowOnError> => (options.client ?? client).post<BundlesCheckBundleResponses, BundlesCheckBundleErrors, ThrowOnError>({
+    url: '/api/bundles/check',
     ...options,
     headers: {
         'Content-Type': 'application/json',

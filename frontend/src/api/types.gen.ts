@@ -165,6 +165,175 @@ export type Attribute = {
 };
 
 /**
+ * Bundle
+ *
+ * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
+ */
+export type Bundle = {
+    /**
+     * Format
+     */
+    format?: 'equipoise-bundle-1';
+    /**
+     * Made At
+     */
+    made_at: string;
+    /**
+     * Release
+     *
+     * Release of Equipoise that made the bundle.
+     */
+    release: string;
+    spec: JobSpec;
+    /**
+     * Data Hash
+     *
+     * SHA-256 of the dataset's source bytes.
+     */
+    data_hash: string | null;
+    /**
+     * Engine Version
+     *
+     * Hash of the code that trains, accounts and evaluates.
+     */
+    engine_version: string;
+    /**
+     * Metrics Version
+     */
+    metrics_version: string;
+    /**
+     * Parts
+     */
+    parts: Array<BundlePart>;
+    /**
+     * Python
+     */
+    python?: string;
+    /**
+     * Packages
+     *
+     * Installed packages by name: the lock.
+     */
+    packages?: {
+        [key: string]: string;
+    };
+    /**
+     * Runs
+     */
+    runs: Array<BundleRun>;
+    /**
+     * Series
+     *
+     * What was measured, for `verify`.
+     */
+    series?: Array<BundleSeries>;
+};
+
+/**
+ * BundleCheck
+ *
+ * How this server differs from the one that made a bundle, and what submitting it would run.
+ */
+export type BundleCheck = {
+    /**
+     * Differences
+     */
+    differences: Array<Difference>;
+    /**
+     * Same Runs
+     *
+     * Runs whose identity is the same here: they must give the same numbers.
+     */
+    same_runs: number;
+    /**
+     * Measured
+     *
+     * Those of them that are measured here already.
+     */
+    measured: number;
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
+ * BundlePart
+ *
+ * A plugin that the study uses, and the hash of its code.
+ */
+export type BundlePart = {
+    /**
+     * Kind
+     */
+    kind: 'dataset' | 'model' | 'method' | 'metric' | 'attack';
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: string;
+};
+
+/**
+ * BundleRun
+ *
+ * One run, in the study's order.
+ */
+export type BundleRun = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number | null;
+    /**
+     * Seed
+     */
+    seed: number;
+    /**
+     * Status
+     */
+    status: 'queued' | 'running' | 'succeeded' | 'diverged' | 'failed' | 'cancelled';
+};
+
+/**
+ * BundleSeries
+ *
+ * One series of numbers; `values[i]` is of `runs[i]`, None where it is not defined or was not measured.
+ */
+export type BundleSeries = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Subgroup
+     */
+    subgroup: string;
+    /**
+     * Split
+     */
+    split: string;
+    /**
+     * Values
+     */
+    values: Array<number | null>;
+};
+
+/**
  * Catalogue
  *
  * All of it, as one worker's code offers it.
@@ -182,6 +351,20 @@ export type Catalogue = {
      * Hash of the code that trains, accounts and evaluates; in run identity.
      */
     engine_version: string;
+    /**
+     * Python
+     *
+     * Version of the worker's Python.
+     */
+    python?: string;
+    /**
+     * Packages
+     *
+     * Packages installed where the worker runs.
+     */
+    packages?: {
+        [key: string]: string;
+    };
     /**
      * Training Schema
      */
@@ -506,6 +689,32 @@ export type DatasetVariant = {
      * Train Rows
      */
     train_rows: number;
+};
+
+/**
+ * Difference
+ *
+ * Something that is not as it was when the bundle was made.
+ */
+export type Difference = {
+    /**
+     * What
+     */
+    what: string;
+    /**
+     * Bundle
+     */
+    bundle: string;
+    /**
+     * Here
+     */
+    here: string;
+    /**
+     * Matters
+     *
+     * Whether results may differ because of it.
+     */
+    matters: boolean;
 };
 
 /**
@@ -3022,7 +3231,7 @@ export type FiguresGetFigureData = {
          *
          * Which figure.
          */
-        name: 'tradeoff' | 'subgroups' | 'roc' | 'history';
+        name: 'tradeoff' | 'subgroups' | 'roc' | 'history' | 'clipping';
     };
     query?: {
         /**
@@ -3084,9 +3293,15 @@ export type FiguresGetFigureData = {
          */
         series?: string | null;
         /**
+         * Method
+         *
+         * clipping: of which private method.
+         */
+        method?: string | null;
+        /**
          * Epsilon
          *
-         * subgroups, roc, history: at which ε.
+         * subgroups, roc, history, clipping: at which ε.
          */
         epsilon?: number | null;
         /**
@@ -3385,6 +3600,82 @@ export type PeopleUpdateMeResponses = {
 };
 
 export type PeopleUpdateMeResponse = PeopleUpdateMeResponses[keyof PeopleUpdateMeResponses];
+
+export type BundlesGetBundleData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: {
+        /**
+         * Measurements
+         *
+         * With the numbers that a rerun is compared with.
+         */
+        measurements?: boolean;
+    };
+    url: '/api/jobs/{job_id}/bundle';
+};
+
+export type BundlesGetBundleErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * The job is not in a state that allows it.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type BundlesGetBundleError = BundlesGetBundleErrors[keyof BundlesGetBundleErrors];
+
+export type BundlesGetBundleResponses = {
+    /**
+     * Successful Response
+     */
+    200: Bundle;
+};
+
+export type BundlesGetBundleResponse = BundlesGetBundleResponses[keyof BundlesGetBundleResponses];
+
+export type BundlesCheckBundleData = {
+    body: Bundle;
+    path?: never;
+    query?: never;
+    url: '/api/bundles/check';
+};
+
+export type BundlesCheckBundleErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type BundlesCheckBundleError = BundlesCheckBundleErrors[keyof BundlesCheckBundleErrors];
+
+export type BundlesCheckBundleResponses = {
+    /**
+     * Successful Response
+     */
+    200: BundleCheck;
+};
+
+export type BundlesCheckBundleResponse = BundlesCheckBundleResponses[keyof BundlesCheckBundleResponses];
 
 export type AccountingCalculateData = {
     body: AccountingRequest;
