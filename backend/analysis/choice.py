@@ -40,8 +40,7 @@ class Choice:
 def groups(table: RunTable) -> dict[Group, list[SettingInfo]]:
     """Settings that compete: same data and model, same method, same epsilon."""
     found: dict[Group, list[SettingInfo]] = {}
-    for setting_id, _ in table.blocks():
-        info = table.infos[setting_id]
+    for info in table.ordered_infos:
         found.setdefault((info.context, info.method, info.epsilon), []).append(info)
     return found
 
@@ -57,14 +56,14 @@ def choose(table: RunTable, by: Column, *, higher_is_better: bool) -> Choice:
     Degenerate settings are chosen only where there is no other, and a setting with a diverged run only where every
     one has as many: a mean over the seeds that happened to survive would flatter it. Ties fall to the lower id.
     """
-    blocks = table.blocks()
-    index = {setting: i for i, (setting, _) in enumerate(blocks)}
-    place = np.array([index[s] for s in table.settings.tolist()], dtype=np.int64)
-    mean, _, _, n = grouped(by.values, place, len(blocks))
-    cost = np.where(n > 0, -mean if higher_is_better else mean, np.inf)
-    sizes = np.bincount(place, minlength=len(blocks))
-    degenerate = np.bincount(place, weights=table.degenerate, minlength=len(blocks)) * 2 >= np.maximum(sizes, 1)
-    diverged = np.bincount(place, weights=table.diverged, minlength=len(blocks))
+    index = {setting: i for i, setting in enumerate(table.setting_ids.tolist())}
+    place, count = table.place, len(index)
+    mean, _, _, n = grouped(by.values, place, count)
+    cost = np.where(n > 0, -mean if higher_is_better else mean, np.inf).tolist()
+    degenerate = (
+        np.bincount(place, weights=table.degenerate, minlength=count) * 2 >= np.maximum(table.sizes, 1)
+    ).tolist()
+    diverged = np.bincount(place, weights=table.diverged, minlength=count).tolist()
     chosen: dict[int, int] = {}
     for settings in groups(table).values():
         best = min(settings, key=lambda s: (degenerate[index[s.id]], diverged[index[s.id]], cost[index[s.id]], s.id))

@@ -169,16 +169,27 @@ def value_text(value: Any) -> str:
 
 def differing(settings: Iterable[SettingInfo]) -> list[str]:
     """Flat names of the parameters, epsilon aside, in which settings of one method differ."""
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, set[Any]] = {}
     count = 0
     present: dict[str, int] = {}
     for setting in settings:
         count += 1
         for name, value in setting.params.items():
             if name != "method.epsilon":
-                seen.setdefault(name, set()).add(json.dumps(value, sort_keys=True))
+                seen.setdefault(name, set()).add(identity(value))
                 present[name] = present.get(name, 0) + 1
     return [name for name, found in seen.items() if len(found) > 1 or present[name] < count]
+
+
+def identity(value: Any) -> Any:
+    """Equal for equal parameter values, and hashable.
+
+    >>> identity(1.0) == identity(1), identity(True) == identity(1), identity([64]) == identity([64])
+    (True, False, True)
+    """
+    if isinstance(value, list | dict):
+        return json.dumps(value, sort_keys=True)
+    return ("flag", value) if isinstance(value, bool) else value
 
 
 def describe(setting: SettingInfo, names: Sequence[str], words: Words) -> str:

@@ -80,39 +80,79 @@ class RunTable:
         return len(self.ids)
 
     @cached_property
-    def _by_id(self) -> tuple[Ints, Ints]:
+    def by_id(self) -> tuple[Ints, Ints]:
+        """Row ids in ascending order, and the place of each in the table."""
         order = np.argsort(self.ids, kind="stable")
         return self.ids[order], order.astype(np.int64)
 
     def column(self, rows: Sequence[tuple[int, float | None, int | None]]) -> Column:
         """Aligns (run row id, value, n) with the table; rows of other runs are left out."""
-        values = np.full(len(self), np.nan)
-        n = np.zeros(len(self), dtype=np.int64)
-        if rows and len(self):
-            ids = np.array([row[0] for row in rows], dtype=np.int64)
-            ordered, order = self._by_id
+        return self.aligned(
+            np.array([row[0] for row in rows], dtype=np.int64),
+            np.array([row[1] for row in rows], dtype=np.float64),
+            np.array([row[2] or 0 for row in rows], dtype=np.int64),
+        )
+
+    def aligned(self, ids: Ints, values: Floats, n: Ints) -> Column:
+        """The same from arrays `[rows]`."""
+        whole = np.full(len(self), np.nan)
+        counts = np.zeros(len(self), dtype=np.int64)
+        if len(ids) and len(self):
+            ordered, order = self.by_id
             place = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
             known = ordered[place] == ids
             at = order[place[known]]
-            values[at] = np.array([np.nan if row[1] is None else row[1] for row in rows], dtype=np.float64)[known]
-            n[at] = np.array([row[2] or 0 for row in rows], dtype=np.int64)[known]
-        return Column(values, n)
+            whole[at] = values[known]
+            counts[at] = n[known]
+        return Column(whole, counts)
 
     def epsilon(self) -> Column:
         """The asked epsilon as an axis: exactly what was asked, NaN for what is not private."""
-        values = [self.infos[s].epsilon for s in self.settings.tolist()]
-        return Column(
-            np.array([np.nan if v is None else v for v in values], dtype=np.float64),
-            np.zeros(len(self), dtype=np.int64),
-        )
+        return self.per_setting(self.epsilons)
+
+    def per_setting(self, values: Floats) -> Column:
+        """A number of every setting as a column of its runs."""
+        return Column(values[self.place], np.zeros(len(self), dtype=np.int64))
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Where each setting's runs begin, `[settings]`."""
+        if not len(self):
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(np.append(True, self.settings[1:] != self.settings[:-1])).astype(np.int64)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Runs of each setting, `[settings]`."""
+        return np.diff(np.append(self.starts, len(self))).astype(np.int64)
+
+    @cached_property
+    def place(self) -> Ints:
+        """To which setting each run belongs: its place in `setting_ids`, `[runs]`."""
+        return np.repeat(np.arange(len(self.starts)), self.sizes).astype(np.int64)
+
+    @cached_property
+    def setting_ids(self) -> Ints:
+        """Settings in the table's order, `[settings]`."""
+        return self.settings[self.starts]
+
+    @cached_property
+    def ordered_infos(self) -> list[SettingInfo]:
+        """What is known of each setting, in the table's order."""
+        return [self.infos[s] for s in self.setting_ids.tolist()]
+
+    @cached_property
+    def epsilons(self) -> Floats:
+        """The asked epsilon of each setting, NaN where there is none, `[settings]`."""
+        return np.array([info.epsilon for info in self.ordered_infos], dtype=np.float64)
 
     def blocks(self) -> list[tuple[int, slice]]:
         """(setting, its runs), in the table's order."""
-        if not len(self):
-            return []
-        starts = np.flatnonzero(np.append(True, self.settings[1:] != self.settings[:-1]))
-        ends = np.append(starts[1:], len(self))
-        return [(int(self.settings[a]), slice(int(a), int(b))) for a, b in zip(starts, ends, strict=True)]
+        ends = np.append(self.starts[1:], len(self)).tolist()
+        return [
+            (setting, slice(a, b))
+            for setting, a, b in zip(self.setting_ids.tolist(), self.starts.tolist(), ends, strict=False)
+        ]
 
     def only(self, keep: Iterable[int]) -> Flags:
         """Runs of these settings, as a mask."""

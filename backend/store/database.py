@@ -24,6 +24,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = make_engine(url)
+        #: `Session.info["kept"]` of sessions that read: where layers above keep what they have read. What a session
+        #: that writes sees may never be committed.
+        self.kept: dict[str, Any] = {}
 
     @property
     def kind(self) -> str:
@@ -33,7 +36,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading: one consistent snapshot, nothing is kept."""
-        with self._translated(), Session(self.engine, expire_on_commit=False) as session:
+        shared = {"kept": self.kept}
+        with self._translated(), Session(self.engine, expire_on_commit=False, info=shared) as session:
             yield session
 
     @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+import numpy as np
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -12,15 +14,28 @@ from backend.analysis import choice as choosing
 from backend.analysis import findings
 from backend.analysis.curves import Axis, build_curves, build_points, mark_frontier, point_labels
 from backend.analysis.labels import EPSILON, Words, is_family
-from backend.analysis.table import Column, RunTable, SettingInfo
-from backend.contracts.catalogue import Catalogue, MetricInfo
+from backend.analysis.table import Column, Flags, Floats, RunTable
+from backend.api.services.tables import RunSet, catalogue_of, run_set, setting_info, words_of
+from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Curves, Frontier, FrontierPoint
 from backend.contracts.results import ALL, Problem, Split
-from backend.contracts.runs import canonical_hash
 from backend.contracts.validation import unknown_name
-from backend.errors import CatalogueMissing, InvalidRequest
-from backend.store import jobs, measurements, workers
-from backend.store.tables import SettingRow
+from backend.errors import InvalidRequest
+from backend.store import jobs
+
+__all__ = [
+    "Loaded",
+    "Request",
+    "catalogue_of",
+    "curves",
+    "curves_of",
+    "frontier",
+    "load",
+    "load_table",
+    "run_set",
+    "setting_info",
+    "words_of",
+]
 
 AUTO, EVERY = "auto", "all"
 LOSS = "loss"
@@ -36,6 +51,7 @@ class Request(BaseModel):
     x_subgroup: str | None = None
     split: Split = "test"
     choose: str = AUTO
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,19 +66,9 @@ class Loaded:
     chosen_by: MetricInfo | None
     loss: Column | None
     left_out: int
-
-
-def words_of(session: Session) -> Words:
-    """Titles from the newest catalogue, if any."""
-    return Words.of(catalogue_of(session))
-
-
-def catalogue_of(session: Session) -> Catalogue | None:
-    """The newest catalogue, None where no worker has ever started."""
-    try:
-        return workers.catalogue(session)
-    except CatalogueMissing:
-        return None
+    runs: RunSet
+    menu: Sequence[tuple[str, str, str]]
+    column: Callable[[str, str, str], Column]
 
 
 def attack_titles(session: Session) -> dict[str, str]:
@@ -76,71 +82,77 @@ def labels_of(table: RunTable, words: Words) -> dict[int, str]:
     return point_labels(table, [setting for setting, _ in table.blocks()], words)
 
 
-def load_table(session: Session, job_ids: Sequence[str]) -> RunTable:
+def load_table(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunTable:
     """Runs of these jobs. Raises `NotFound` for a job that does not exist."""
-    for job_id in job_ids:
-        jobs.get(session, job_id)
-    infos = [setting_info(row) for row in measurements.settings_of_jobs(session, job_ids)]
-    return RunTable.of(measurements.run_table(session, job_ids), infos)
-
-
-def setting_info(row: SettingRow) -> SettingInfo:
-    """What the analysis needs of a setting."""
-    config = row.config
-    context = {
-        "dataset": config["dataset"]["name"],
-        "dataset_params": config["dataset"]["params"],
-        "data_hash": config.get("data_hash"),
-        "model": config["model"]["name"],
-        "model_params": config["model"]["params"],
-    }
-    method = {**config["method"], "params": {k: v for k, v in config["method"]["params"].items() if k != EPSILON}}
-    return SettingInfo(
-        id=row.id,
-        method=row.method,
-        epsilon=row.epsilon,
-        params=row.params,
-        dataset=row.dataset,
-        model=row.model,
-        context=canonical_hash(context)[:16],
-        rest=canonical_hash({**config, "method": method})[:16],
-        version=str(config.get("engine_version", "")),
-    )
+    return run_set(session, job_ids, as_of).table
 
 
 def load(session: Session, request: Request) -> Loaded:
     """Everything that a trade-off needs. Raises `InvalidRequest` for a metric that neither is known nor measured."""
     words = words_of(session)
-    table = load_table(session, request.job_id)
-    menu = measurements.series_of_jobs(session, request.job_id) if len(table) else []
+    whole = run_set(session, request.job_id, request.as_of)
+    menu = whole.series() if len(whole.table) else []
     subgroups: dict[str, list[str]] = {}
-    for series in menu:
-        if series.split == request.split:
-            subgroups.setdefault(series.metric, []).append(series.subgroup)
-    _require_known({"x": request.x, "y": request.y}, words, {series.metric for series in menu})
+    for metric, subgroup, split in menu:
+        if split == request.split:
+            subgroups.setdefault(metric, []).append(subgroup)
+    names = {"x": request.x, "y": request.y}
+    _require_known({f: n for f, n in names.items() if not is_parameter(n)}, words, {metric for metric, _, _ in menu})
     order = _subgroup_order(session, request.job_id)
     y_subgroup = resolve_subgroup(request.subgroup, subgroups.get(request.y, []), order)
     x_wanted = request.x_subgroup if request.x_subgroup is not None else y_subgroup
     x_subgroup = resolve_subgroup(x_wanted, subgroups.get(request.x, []), order, lenient=request.x_subgroup is None)
+    table, choice, by, mask = chosen(whole, request, words)
 
     def column(metric: str, subgroup: str, split: str) -> Column:
-        if metric == EPSILON:
-            return table.epsilon()
-        return table.column(measurements.values(session, request.job_id, metric, subgroup, split))
+        if is_parameter(metric):
+            return table.per_setting(parameter_values(table, metric))
+        found = whole.column(metric, subgroup, split)
+        return found if mask is None else Column(found.values[mask], found.n[mask])
 
-    x = Axis(words.metric(request.x), x_subgroup, column(request.x, x_subgroup, request.split))
-    y = Axis(words.metric(request.y), y_subgroup, column(request.y, y_subgroup, request.split))
+    x = Axis(axis_metric(table, request.x, words), x_subgroup, column(request.x, x_subgroup, request.split))
+    y = Axis(axis_metric(table, request.y, words), y_subgroup, column(request.y, y_subgroup, request.split))
     loss = column(LOSS, ALL, request.split) if request.y != LOSS else None
     loss = None if loss is None or loss.empty else loss
-    whole = len(table.blocks())
-    choice, by = choice_of(session, request, table, words)
-    if choice is not None:
-        mask = table.only(choice.settings)
-        table = table.take(mask)
-        x = Axis(x.metric, x.subgroup, Column(x.column.values[mask], x.column.n[mask]))
-        y = Axis(y.metric, y.subgroup, Column(y.column.values[mask], y.column.n[mask]))
-        loss = Column(loss.values[mask], loss.n[mask]) if loss is not None else None
-    return Loaded(table, x, y, words, choice, by, loss, whole - len(table.blocks()))
+    left_out = len(whole.table.starts) - len(table.starts)
+    return Loaded(table, x, y, words, choice, by, loss, left_out, whole, menu, column)
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a name is a flat parameter, such as training.learning_rate, and not a metric."""
+    return "." in name
+
+
+def parameter_values(table: RunTable, name: str) -> Floats:
+    """A numeric parameter of each setting, `[settings]`; NaN where it is absent, no number, or left at its default."""
+    found = [info.params.get(name) for info in table.ordered_infos]
+    return np.array([v if _numeric(v) else np.nan for v in found], dtype=np.float64)
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def axis_metric(table: RunTable, name: str, words: Words) -> MetricInfo:
+    """What an axis shows. A parameter is described as a metric without a better direction.
+
+    Raises `InvalidRequest` for a parameter that no setting has as a number.
+    """
+    if not is_parameter(name):
+        return words.metric(name)
+    there = sorted({key for info in table.ordered_infos for key, value in info.params.items() if _numeric(value)})
+    if len(table) and name not in there:
+        problem = unknown_name("x", "numeric parameter", name, there)
+        raise InvalidRequest(f"No setting has a number for {name!r}. {problem.fix}", problems=[problem])
+    title = next((words.param(info, name) for info in table.ordered_infos if name in info.params), name)
+    return MetricInfo(
+        name=name.replace(".", "_"),
+        title=title[:1].upper() + title[1:],
+        explanation="A parameter of the settings.",
+        family="parameter",
+        higher_is_better=None,
+        kind="cost",
+    )
 
 
 def _require_known(named: dict[str, str], words: Words, measured: set[str]) -> None:
@@ -181,19 +193,49 @@ def resolve_subgroup(wanted: str | None, there: Sequence[str], order: Sequence[s
     return wanted if wanted is not None else ALL
 
 
+def chosen(
+    whole: RunSet, request: Request, words: Words
+) -> tuple[RunTable, choosing.Choice | None, MetricInfo | None, Flags | None]:
+    """The runs that are drawn, how they were chosen and by which metric, and which of the set's runs they are.
+
+    Whoever asks for many axes of the same settings waits for the choice once.
+    """
+    if request.choose == EVERY or not len(whole.table):
+        return whole.table, None, None, None
+
+    def make() -> tuple[RunTable, choosing.Choice | None, MetricInfo | None, Flags | None]:
+        choice, by = _choice(whole, request.choose, words)
+        if choice is None:
+            return whole.table, None, None, None
+        mask = whole.table.only(choice.settings)
+        return whole.table.take(mask), choice, by, mask
+
+    # Without a choice nothing is kept that is not there already.
+    return whole.keep(
+        ("chosen", request.choose),
+        make,
+        lambda found: 100 + (0 if found[3] is None else 200 * len(found[0]) + len(found[3])),
+    )
+
+
 def choice_of(
     session: Session, request: Request, table: RunTable, words: Words
 ) -> tuple[choosing.Choice | None, MetricInfo | None]:
     """One setting per method and epsilon, if that was asked for or there are too many to draw; and by which metric."""
-    if request.choose == EVERY or not len(table):
-        return None, None
-    by = LOSS if request.choose == AUTO else request.choose
-    if request.choose == AUTO and not choosing.crowded(table):
+    _, choice, by, _ = chosen(run_set(session, request.job_id, request.as_of), request, words)
+    return choice, by
+
+
+def _choice(whole: RunSet, choose: str, words: Words) -> tuple[choosing.Choice | None, MetricInfo | None]:
+    by = LOSS if choose == AUTO else choose
+    if choose == AUTO and not choosing.crowded(whole.table):
         return None, None
     metric = words.metric(by)
-    column = table.column(measurements.values(session, request.job_id, by, ALL, "validation"))
-    if request.choose == AUTO:
-        return (None, None) if column.empty else (choosing.choose(table, column, higher_is_better=False), metric)
+    column = whole.column(by, ALL, "validation")
+    if choose == AUTO:
+        if column.empty:
+            return None, None
+        return choosing.choose(whole.table, column, higher_is_better=False), metric
     if metric.higher_is_better is None or column.empty:
         reason = "has no better direction" if not column.empty else "is not measured on the validation split"
         problem = Problem(
@@ -203,7 +245,7 @@ def choice_of(
             fix="Use `loss` or `accuracy`, for example.",
         )
         raise InvalidRequest(f"Settings cannot be chosen by {by!r}: it {reason}.", problems=[problem])
-    return choosing.choose(table, column, higher_is_better=metric.higher_is_better), metric
+    return choosing.choose(whole.table, column, higher_is_better=metric.higher_is_better), metric
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

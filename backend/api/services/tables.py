@@ -1,0 +1,247 @@
+"""Runs and columns of sets of jobs, kept in the process while nothing changes.
+
+Results never change once they are written, so what was read stays true until a run is added to the set. Every request
+asks the database whether that happened (`columns.moment`, two looks at an index): the answer is right with several
+replicas of the API and with workers in other processes. What is kept is bounded in bytes, the least recently used
+leaves first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from backend.analysis.labels import EPSILON, Words
+from backend.analysis.table import Column, RunTable, SettingInfo
+from backend.contracts.catalogue import Catalogue
+from backend.contracts.runs import canonical_hash
+from backend.store import columns, workers
+from backend.store.tables import SettingRow
+
+T = TypeVar("T")
+
+#: Bytes of arrays and names that one process keeps.
+MOST_BYTES = 160 * 2**20
+#: What a Python text or a small object takes, about.
+TEXT_BYTES = 70
+
+SetKey = tuple[tuple[str, ...], datetime | None]
+
+
+class Kept:
+    """Values by key and version, least recently used first out; safe in threads.
+
+    Two threads that miss the same key do the work once: the second waits for the first.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, tuple[Hashable, Any, int]] = OrderedDict()
+        self._busy: dict[Hashable, threading.Lock] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Hashable, version: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """The value of that key in that version, made if it is not there."""
+        with self._lock:
+            found = self._find(key, version)
+            if found is not None:
+                return cast(T, found[1])
+            own = self._busy.setdefault((key, version), threading.Lock())
+        with own:
+            with self._lock:
+                found = self._find(key, version)
+            if found is not None:
+                return cast(T, found[1])
+            try:
+                value = make()
+                self._keep(key, version, value, size(value))
+            finally:
+                with self._lock:
+                    self._busy.pop((key, version), None)
+        return value
+
+    def _find(self, key: Hashable, version: Hashable) -> tuple[Hashable, Any, int] | None:
+        found = self._values.get(key)
+        if found is None or found[0] != version:
+            return None
+        self._values.move_to_end(key)
+        return found
+
+    def _keep(self, key: Hashable, version: Hashable, value: Any, size: int) -> None:
+        with self._lock:
+            before = self._values.pop(key, None)
+            if before is not None:
+                self.bytes -= before[2]
+            if size > self.most_bytes:
+                return
+            self._values[key] = (version, value, size)
+            self.bytes += size
+            while self.bytes > self.most_bytes:
+                _, (_, _, gone) = self._values.popitem(last=False)
+                self.bytes -= gone
+
+
+class Shelf:
+    """What one process keeps of one database."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+        self.infos: dict[str, SettingInfo] = {}
+
+
+#: Where the shelf lies in `Session.info`, which all sessions of one `Database` share.
+SHELF = "shelf"
+
+
+def shelf_of(session: Session) -> Shelf:
+    """The shelf of the session's database; a session of nobody's has one of its own."""
+    shared = session.info.get("kept")
+    if shared is None:
+        shared = session.info["kept"] = {}
+    shelf: Shelf = shared.setdefault(SHELF, Shelf())
+    return shelf
+
+
+@dataclass
+class RunSet:
+    """The runs of some jobs that have a result by some moment, and columns over them, as one request sees them."""
+
+    session: Session
+    job_ids: tuple[str, ...]
+    as_of: datetime | None = None
+    table: RunTable = field(init=False)
+    version: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shelf = shelf_of(self.session)
+        state = columns.job_state(self.session, self.job_ids)
+        now = columns.moment(self.session)
+        contents = self._kept(
+            "contents", (state, now), lambda: columns.contents(self.session, self.job_ids, self.as_of), lambda _: 100
+        )
+        self.version = (state, contents)
+        self.table = self.keep("table", self._table, _table_bytes)
+
+    @property
+    def key(self) -> SetKey:
+        """What names the set."""
+        return self.job_ids, self.as_of
+
+    def keep(self, name: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """Something that follows from the runs of this set alone, kept until the set changes."""
+        return self._kept(name, self.version, make, size)
+
+    def _kept(self, name: Hashable, version: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        return self._shelf.kept.get((self.key, name), version, make, size)
+
+    def _table(self) -> RunTable:
+        read = columns.run_columns(self.session, self.job_ids, self.as_of)
+        return RunTable(
+            ids=read.ids,
+            keys=read.keys,
+            seeds=read.seeds,
+            settings=read.settings,
+            degenerate=read.degenerate,
+            diverged=read.diverged,
+            infos=self._infos(),
+        )
+
+    def _infos(self) -> dict[int, SettingInfo]:
+        hashes = columns.setting_hashes(self.session, self.job_ids)
+        known = self._shelf.infos
+        if any(digest not in known for digest in hashes.values()):
+            for row in columns.settings_of(self.session, self.job_ids):
+                known[row.hash] = setting_info(row)
+                self.session.expunge(row)
+        # A setting that was deleted and came back has another row id.
+        return {i: known[h] if known[h].id == i else setting_again(known[h], i) for i, h in hashes.items()}
+
+    def column(self, metric: str, subgroup: str, split: str) -> Column:
+        """One series over the runs of the set; NaN where there is no number."""
+        if metric == EPSILON:
+            return self.table.epsilon()
+        return self.keep(
+            (metric, subgroup, split), lambda: self._column(metric, subgroup, split), lambda c: c.values.nbytes * 2
+        )
+
+    def _column(self, metric: str, subgroup: str, split: str) -> Column:
+        series = columns.series_ids(self.session).get((metric, subgroup, split))
+        if series is None:
+            return Column(np.full(len(self.table), np.nan), np.zeros(len(self.table), dtype=np.int64))
+        ordered, _ = self.table.by_id
+        return self.table.aligned(*columns.series_column(self.session, self.job_ids, ordered, series))
+
+    def series(self) -> list[tuple[str, str, str]]:
+        """Every (metric, subgroup, split) that has a row for a run of the set: the content of menus."""
+        return self.keep("series", self._series, lambda found: 3 * TEXT_BYTES * len(found))
+
+    def _series(self) -> list[tuple[str, str, str]]:
+        return columns.series_in(self.session, self.job_ids, self.table.by_id[0])
+
+
+def _table_bytes(table: RunTable) -> int:
+    # Ids, seeds, settings, places and the order by id, and twice as much for what is derived once it is asked for.
+    return len(table) * (2 * 6 * 8 + TEXT_BYTES) + len(table.infos) * 2000
+
+
+def run_set(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunSet:
+    """The runs of these jobs. Raises `NotFound` for a job that does not exist."""
+    return RunSet(session, tuple(dict.fromkeys(job_ids)), as_of)
+
+
+def catalogue_of(session: Session) -> Catalogue | None:
+    """The newest catalogue, None where no worker has ever started; parsed once per version."""
+    version = workers.catalogue_version(session)
+    if version is None:
+        return None
+    kept = shelf_of(session).kept
+    return kept.get("catalogue", version, lambda: workers.catalogue(session), lambda _: 2_000_000)
+
+
+def words_of(session: Session) -> Words:
+    """Titles from the newest catalogue, if any."""
+    version = workers.catalogue_version(session)
+    if version is None:
+        return Words()
+    kept = shelf_of(session).kept
+    return kept.get("words", version, lambda: Words.of(catalogue_of(session)), lambda _: 500_000)
+
+
+def setting_again(info: SettingInfo, row_id: int) -> SettingInfo:
+    """The same setting under another row id."""
+    return SettingInfo(**{**info.__dict__, "id": row_id})
+
+
+def setting_info(row: SettingRow) -> SettingInfo:
+    """What the analysis needs of a setting."""
+    config = row.config
+    context = {
+        "dataset": config["dataset"]["name"],
+        "dataset_params": config["dataset"]["params"],
+        "data_hash": config.get("data_hash"),
+        "model": config["model"]["name"],
+        "model_params": config["model"]["params"],
+    }
+    method = {**config["method"], "params": {k: v for k, v in config["method"]["params"].items() if k != EPSILON}}
+    return SettingInfo(
+        id=row.id,
+        method=row.method,
+        epsilon=row.epsilon,
+        params=row.params,
+        dataset=row.dataset,
+        model=row.model,
+        context=canonical_hash(context)[:16],
+        rest=canonical_hash({**config, "method": method})[:16],
+        version=str(config.get("engine_version", "")),
+    )

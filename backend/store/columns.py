@@ -1,0 +1,194 @@
+"""Whole columns for charts, straight from the driver: what 100,000 runs need is read without one object per row.
+
+Nothing here depends on how many runs there are in Python; statements name jobs, never runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.contracts.results import FINISHED
+from backend.errors import NotFound
+from backend.store.tables import JobEventRow, JobRow, JobRunRow, MeasurementRow, RunRow, SeriesRow, SettingRow
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+#: A series is read as one range of run ids unless that would read more than this many times the runs asked for.
+WASTE = 4
+#: Looks at an index before a series' presence is settled by one exact question.
+LOOKS = 8
+
+
+@dataclass(frozen=True)
+class RunColumns:
+    """Runs with a result, in order of setting, seed and id; all `[runs]`."""
+
+    ids: Ints
+    keys: list[str]
+    seeds: Ints
+    settings: Ints
+    degenerate: Flags
+    diverged: Flags
+
+
+def _fetch(session: Session, query: Any) -> list[tuple[Any, ...]]:
+    """The driver's own tuples: no row objects, no type conversion."""
+    result: Any = session.connection().execute(query)
+    rows: list[tuple[Any, ...]] = result.cursor.fetchall()
+    result.close()
+    return rows
+
+
+def _of_jobs(job_ids: Sequence[str]) -> Any:
+    return select(JobRunRow.run_id).where(JobRunRow.job_id.in_(job_ids))
+
+
+def _finished(job_ids: Sequence[str], as_of: datetime | None) -> list[Any]:
+    conditions: list[Any] = [RunRow.id.in_(_of_jobs(job_ids)), RunRow.status.in_(FINISHED)]
+    return [*conditions, RunRow.finished_at <= as_of] if as_of is not None else conditions
+
+
+def moment(session: Session) -> tuple[int, ...]:
+    """Changes with whatever changes a chart: no result is written or removed without one of these moving.
+
+    The newest event alone would do on SQLite; on Postgres an older number may be committed after a newer one.
+    """
+    newest = session.scalar(select(func.max(JobEventRow.id))) or 0
+    finished = session.scalar(select(func.count()).select_from(RunRow).where(RunRow.status.in_(FINISHED))) or 0
+    return int(newest), int(finished)
+
+
+def job_state(session: Session, job_ids: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """(id, submission, attempt) of each job. Raises `NotFound` for one that does not exist."""
+    query = select(JobRow.id, JobRow.submission, JobRow.attempt).where(JobRow.id.in_(job_ids))
+    found = {row[0]: (row[0], int(row[1]), int(row[2])) for row in _fetch(session, query)}
+    for job_id in job_ids:
+        if job_id not in found:
+            raise NotFound(f"There is no study {job_id!r}.", fix="It may have been deleted; see the list of studies.")
+    return tuple(found[job_id] for job_id in job_ids)
+
+
+def contents(session: Session, job_ids: Sequence[str], as_of: datetime | None) -> tuple[int, int]:
+    """How many runs of these jobs have a result, and the sum of their ids: results never change once written."""
+    query = select(func.count(), func.coalesce(func.sum(RunRow.id), 0)).where(*_finished(job_ids, as_of))
+    ((count, total),) = _fetch(session, query)
+    return int(count), int(total)
+
+
+def run_columns(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunColumns:
+    """The runs of these jobs that have a result (by `as_of`, if given), each once."""
+    query = select(RunRow.id, RunRow.key, RunRow.seed, RunRow.status, RunRow.degenerate, RunRow.setting_id).where(
+        *_finished(job_ids, as_of)
+    )
+    rows = _fetch(session, query)
+    if not rows:
+        none = np.zeros(0, dtype=np.int64)
+        return RunColumns(none, [], none, none, none.astype(bool), none.astype(bool))
+    ids, keys, seeds, status, degenerate, settings = zip(*rows, strict=True)
+    whole = [np.array(column, dtype=np.int64) for column in (ids, seeds, settings)]
+    order = np.lexsort((whole[0], whole[1], whole[2]))
+    return RunColumns(
+        ids=whole[0][order],
+        keys=[keys[i] for i in order.tolist()],
+        seeds=whole[1][order],
+        settings=whole[2][order],
+        degenerate=np.array(degenerate, dtype=bool)[order],
+        diverged=(np.array(status) == "diverged")[order],
+    )
+
+
+def setting_hashes(session: Session, job_ids: Sequence[str]) -> dict[int, str]:
+    """Row id and hash of the settings of these jobs' runs. A row id may come again after a deletion, a hash not."""
+    used = select(RunRow.setting_id).where(RunRow.id.in_(_of_jobs(job_ids)))
+    query = select(SettingRow.id, SettingRow.hash).where(SettingRow.id.in_(used)).order_by(SettingRow.id)
+    return {row[0]: row[1] for row in _fetch(session, query)}
+
+
+def settings_of(session: Session, job_ids: Sequence[str]) -> list[SettingRow]:
+    """Settings of these jobs' runs, whole."""
+    used = select(RunRow.setting_id).where(RunRow.id.in_(_of_jobs(job_ids)))
+    return list(session.scalars(select(SettingRow).where(SettingRow.id.in_(used)).order_by(SettingRow.id)))
+
+
+def series_ids(session: Session) -> dict[tuple[str, str, str], int]:
+    """Every series by (metric, subgroup, split)."""
+    query = select(SeriesRow.metric, SeriesRow.subgroup, SeriesRow.split, SeriesRow.id)
+    return {(row[0], row[1], row[2]): row[3] for row in _fetch(session, query)}
+
+
+def series_column(session: Session, job_ids: Sequence[str], ordered: Ints, series_id: int) -> tuple[Ints, Floats, Ints]:
+    """(run row ids, values, n) of one series, a superset of the numbers of the runs `ordered` (ascending ids).
+
+    Measurements are clustered by (series, run), and runs of a job follow each other: one range is read. Where the runs
+    lie far apart, the jobs' own runs are looked up instead.
+    """
+    if not len(ordered):
+        none = np.zeros(0, dtype=np.int64)
+        return none, none.astype(np.float64), none
+    first, last = int(ordered[0]), int(ordered[-1])
+    query = select(MeasurementRow.run_id, MeasurementRow.value, MeasurementRow.n).where(
+        MeasurementRow.series_id == series_id
+    )
+    if last - first < WASTE * len(ordered) + 1000:
+        query = query.where(MeasurementRow.run_id.between(first, last))
+    else:
+        query = query.where(MeasurementRow.run_id.in_(_of_jobs(job_ids)))
+    rows = _fetch(session, query)
+    if not rows:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none.astype(np.float64), none
+    ids, values, n = zip(*rows, strict=True)
+    # None becomes NaN.
+    counts = np.array(n, dtype=np.float64)
+    return (
+        np.array(ids, dtype=np.int64),
+        np.array(values, dtype=np.float64),
+        np.where(np.isfinite(counts), counts, 0).astype(np.int64),
+    )
+
+
+def series_in(session: Session, job_ids: Sequence[str], ordered: Ints) -> list[tuple[str, str, str]]:
+    """Every (metric, subgroup, split) that has a row for one of the runs `ordered` (ascending ids).
+
+    Ten million measurements are not scanned: from each series the first run at or after the first of ours is looked up;
+    if it is not ours, the next look begins at the first of ours after it. Runs of a job follow each other, so that one
+    look is mostly enough.
+    """
+    found = []
+    mine = set(ordered.tolist())
+    for name, series_id in series_ids(session).items():
+        at = int(ordered[0]) if len(ordered) else None
+        for look in range(LOOKS + 1):
+            if at is None:
+                break
+            if look == LOOKS:
+                inside = select(MeasurementRow.run_id).where(
+                    MeasurementRow.series_id == series_id, MeasurementRow.run_id.in_(_of_jobs(job_ids))
+                )
+                if any(row[0] in mine for row in _fetch(session, inside)):
+                    found.append(name)
+                break
+            next_one = (
+                select(MeasurementRow.run_id)
+                .where(MeasurementRow.series_id == series_id, MeasurementRow.run_id >= at)
+                .order_by(MeasurementRow.run_id)
+                .limit(1)
+            )
+            rows = _fetch(session, next_one)
+            if not rows:
+                break
+            if rows[0][0] in mine:
+                found.append(name)
+                break
+            after = int(np.searchsorted(ordered, rows[0][0]))
+            at = int(ordered[after]) if after < len(ordered) else None
+    return sorted(found)
