@@ -10,10 +10,11 @@ import torch
 from scipy import stats
 
 from backend.contracts.training import Training
+from backend.errors import InvalidRequest
 from tests.worker.stacks import mixed, same, same_history, stack_of, trained
 from tests.worker.stacks import work as stacked_work
 from tests.worker.test_fleet import naive_gradients, run_of, work
-from tests.worker.test_measure import configs
+from tests.worker.test_measure import changed, configs
 from worker.measure import measure_fleet
 from worker.methods._arrays import joined, members
 from worker.methods.automatic_clipping import PLUGIN as AUTOMATIC
@@ -247,11 +248,14 @@ def test_data_without_the_attribute_are_told_by_the_name_of_the_field():
         toy_work(DPSGD_F, table=replace(table, attributes={}))
 
 
-def test_a_study_with_it_says_which_field_is_wrong_and_goes_on_with_the_other_settings():
-    results = {}
-    for attribute in ("sex", "height"):
-        (found,) = configs(methods=("dpsgd_f",), params={"attribute": attribute})
-        (results[attribute],) = measure_fleet([found])
-    assert results["sex"].status == "succeeded"
-    assert results["height"].status == "failed"
-    assert results["height"].message.startswith("attribute: ")
+def test_an_attribute_that_the_data_lack_is_refused_at_submission_and_fails_a_run_by_the_name_of_the_field():
+    with pytest.raises(InvalidRequest, match=r"params\.attribute: .* got \"height\"\. Use one of: age_band, race, sex"):
+        configs(methods=("dpsgd_f",), params={"attribute": "height"})
+    (good,) = configs(methods=("dpsgd_f",), params={"attribute": "sex"})
+    method = good.setting.method
+    wrong = changed(good, method=method.model_copy(update={"params": {**method.params, "attribute": "height"}}))
+    results = list(measure_fleet([good, wrong]))
+    found = {result.key: result for result in results}
+    assert found[good.key()].status == "succeeded"
+    assert found[wrong.key()].status == "failed"
+    assert found[wrong.key()].message.startswith("attribute: ")
