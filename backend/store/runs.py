@@ -306,6 +306,12 @@ def histories(session: Session, run_ids: Sequence[int], name: str) -> list[tuple
     return [(r.run_id, Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values)) for r in rows]
 
 
+def histories_of(session: Session, run_ids: Sequence[int], names: Sequence[str]) -> list[tuple[int, Series]]:
+    """Several quantities along the training of these runs, each with the run's row id."""
+    rows = session.scalars(select(HistoryRow).where(HistoryRow.run_id.in_(run_ids), HistoryRow.name.in_(names)))
+    return [(r.run_id, Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values)) for r in rows]
+
+
 def history_names(session: Session, run_ids: Sequence[int]) -> list[str]:
     """Quantities that any of these runs has a history of."""
     query = select(HistoryRow.name).where(HistoryRow.run_id.in_(run_ids)).distinct().order_by(HistoryRow.name)

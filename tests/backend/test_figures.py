@@ -12,7 +12,7 @@ from backend.figures import parts
 from backend.figures.theme import KNOWN, LIGHT, THEMES, look, weakest
 from tests.backend import synthetic
 
-NAMES = ["tradeoff", "subgroups", "roc", "history"]
+NAMES = ["tradeoff", "subgroups", "roc", "history", "clipping"]
 
 
 def ask(client, name, **query):
@@ -39,7 +39,7 @@ def check(figure):
     for trace in drawn.data:
         assert trace.x is None or len(trace.x) == len(trace.y)
     for axis in ("xaxis", "yaxis"):
-        assert "yaxis2" not in layout
+        assert not any("overlaying" in one for name, one in layout.items() if name.startswith(("xaxis", "yaxis")))
         settings = layout[axis]
         if settings.get("type") == "log" and "range" in settings:
             assert all(math.isfinite(end) for end in settings["range"])
@@ -82,7 +82,8 @@ def test_figures_of_one_run(client, study, name, method):
     run = client.get(f"/api/jobs/{study}/runs", params={"method": method}).json()["items"][0]["id"]
     figure = ask(client, name, run_id=run)
     assert run in figure["caption"]
-    assert figure["empty"] is None
+    # What is not private clips nothing.
+    assert (figure["empty"] is None) == ((name, method) != ("clipping", "sgd"))
 
 
 # --- trade-off --------------------------------------------------------------------------------------------------------
@@ -227,6 +228,48 @@ def test_histories_are_means_along_epochs(client, study):
     loss = ask(client, "history", job_id=study, series="train_loss")
     assert loss["figure"]["layout"]["yaxis"].get("type") != "log"
     assert {row[0] for row in loss["rows"]} >= {"SGD", "DP-SGD"}
+
+
+def test_clipping_names_whom_it_bends_and_when(client, study):
+    figure = ask(client, "clipping", job_id=study, method="dp_sgd")
+    assert figure["title"] == (
+        "After epoch 1 the gradients of Female keep 33 % of their length, those of Male 63 %; "
+        "direction: cosine 0.96 and 0.99 (DP-SGD at ε = 1)"
+    )
+    assert {row[0] for row in figure["rows"]} == {"Female", "Male"}
+    layout = figure["figure"]["layout"]
+    assert layout["yaxis4"]["type"] == "log"
+    ends = sorted(tuple(layout[axis]["domain"]) for axis in ("yaxis", "yaxis2", "yaxis3", "yaxis4"))
+    assert all(a[1] <= b[0] + 1e-9 for a, b in itertools.pairwise(ends)), "panels must not overlap"
+    lines = [trace for trace in figure["figure"]["data"] if "markers" in trace["mode"]]
+    assert len({trace["line"]["color"] for trace in lines}) == 1, "the hue is the method's"
+    assert len({trace["line"]["dash"] for trace in lines}) == 2
+    limit = [trace for trace in figure["figure"]["data"] if trace["name"].startswith("Longest")]
+    assert limit[0]["y"] == pytest.approx([1.0, 0.8, 0.3])
+    female = next(row for row in figure["rows"] if row[:2] == ["Female", 1])
+    assert female[2] == pytest.approx(0.99 - 0.3 / 9)
+    assert female[6:] == pytest.approx([0.7, 0.1, 0.8, 4.0, female[-1]])
+    both = ask(client, "clipping", job_id=study, subgroup="sex & race")
+    assert {row[0] for row in both["rows"]} == {"Female, Black"}
+    everybody = ask(client, "clipping", job_id=study, subgroup="all")
+    assert "Everybody" in {row[0] for row in everybody["rows"]}
+
+
+def test_clipping_says_nothing_of_groups_that_seeds_do_not_tell_apart(client, database):
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    synthetic.measure(database, job, noise=5.0)
+    assert ask(client, "clipping", job_id=job)["title"].startswith("What clipping does to the gradients")
+
+
+def test_clipping_of_one_run_and_of_runs_without_it(client, study):
+    runs = client.get(f"/api/jobs/{study}/runs", params={"limit": 200}).json()["items"]
+    private = next(run for run in runs if run["method"] == "dp_sgd" and run["status"] == "succeeded")
+    assert "After epoch 1" in ask(client, "clipping", run_id=private["id"])["title"]
+    plain = next(run for run in runs if run["method"] == "sgd")
+    assert "not private" in ask(client, "clipping", run_id=plain["id"])["empty"]
+    answer = client.get("/api/figures/clipping", params={"job_id": study, "method": "sgd"})
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["problems"][0]["field"] == "method"
 
 
 # --- injection --------------------------------------------------------------------------------------------------------

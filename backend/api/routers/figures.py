@@ -14,7 +14,7 @@ from backend.contracts.results import Split
 
 router = APIRouter(prefix="/figures", tags=["figures"], responses=ERRORS)
 
-FigureName = Literal["tradeoff", "subgroups", "roc", "history"]
+FigureName = Literal["tradeoff", "subgroups", "roc", "history", "clipping"]
 
 
 class FigureFilters(Filters):
@@ -29,8 +29,9 @@ class FigureFilters(Filters):
     split: Split = "test"
     metric: str | None = Field(default=None, max_length=64, description="subgroups: what is compared.")
     attack: str | None = Field(default=None, max_length=64, description="roc: which attack.")
-    series: str | None = Field(default=None, max_length=64, description="history: which quantity.")
-    epsilon: float | None = Field(default=None, gt=0, description="subgroups, roc, history: at which ε.")
+    series: str | None = Field(default=None, max_length=400, description="history: which quantity.")
+    method: str | None = Field(default=None, max_length=64, description="clipping: of which private method.")
+    epsilon: float | None = Field(default=None, gt=0, description="subgroups, roc, history, clipping: at which ε.")
     choose: str = Field(default="auto", max_length=64, description="As for curves.")
     frontier: bool = Field(default=False, description="tradeoff: join the settings that no other beats.")
     theme: Literal["light", "dark"] = "light"

@@ -18,6 +18,7 @@ from backend.contracts.results import ALL, Problem
 from backend.contracts.spec import INTERSECTION
 from backend.contracts.validation import unknown_name
 from backend.errors import InvalidRequest
+from backend.figures import clipping as bending
 from backend.figures.history import HistoryLine, history
 from backend.figures.roc import RocLine, average, roc
 from backend.figures.subgroups import Line, Mark, subgroups
@@ -38,6 +39,7 @@ class Request(charts.Request):
     metric: str | None = None
     attack: str | None = None
     series: str | None = None
+    method: str | None = None
     epsilon: float | None = None
     frontier: bool = False
     theme: ThemeName = "light"
@@ -71,7 +73,7 @@ def figure(session: Session, name: str, request: Request) -> Figure:
         curves = charts.curves_of(loaded, request)
         return tradeoff(curves, loaded.words, theme, frontier=request.frontier, width=request.width)
     selected = select_run(session, request.run_id) if request.run_id else select_jobs(session, request)
-    draw = {"subgroups": _subgroups, "roc": _roc, "history": _history}[name]
+    draw = {"subgroups": _subgroups, "roc": _roc, "history": _history, "clipping": _clipping}[name]
     return draw(session, request, selected, theme)
 
 
@@ -271,6 +273,60 @@ def _history(session: Session, request: Request, selected: Selected, theme: Them
         lines.append(HistoryLine(selected.labels[setting], table.infos[setting].method, arrays, [k for _, k in own]))
     caption = selected.caption if selected.one_run else f"{selected.caption}; mean with 95 % Student t interval"
     return history(lines, series, unit, theme, at=selected.at, caption=caption, width=request.width)
+
+
+# --- clipping ---------------------------------------------------------------------------------------------------------
+
+
+def _clipping(session: Session, request: Request, selected: Selected, theme: Theme) -> Figure:
+    """Of one setting of one private method: the asked one's first, or of all the first."""
+    table, words = selected.table, selected.words
+    private = [(setting, block) for setting, block in _blocks(table) if table.infos[setting].private]
+    methods = [table.infos[setting].method for setting, _ in private]
+    if request.method is not None and methods and request.method not in methods:
+        raise _unknown("method", "private method of these runs", request.method, methods)
+    setting, block = next(
+        ((s, b) for s, b in private if request.method in (None, table.infos[s].method)), (None, slice(0, 0))
+    )
+    ids, keys = table.ids[block].tolist(), list(table.keys[block])
+    drawn = _drawn_groups(runs.history_names(session, ids), request.subgroup)
+    names = {f"{series}{end}": (group, series) for group, end in drawn.items() for series in bending.SERIES}
+    courses: dict[str, dict[str, list[bending.Course]]] = {group: {} for group in drawn}
+    limit: list[bending.Course] = []
+    for _, found in runs.histories_of(session, ids, [*names, bending.LIMIT]):
+        steps = np.asarray(found.steps, dtype=np.float64)
+        course = (steps, np.array([np.nan if v is None else v for v in found.values], dtype=np.float64))
+        if found.name == bending.LIMIT:
+            limit.append(course)
+        else:
+            group, series = names[found.name]
+            courses[group].setdefault(series, []).append(course)
+    label = selected.labels[setting] if setting is not None else "no private method"
+    method = table.infos[setting].method if setting is not None else ""
+    counted = "" if selected.one_run else f"; {len(ids)} seed{'' if len(ids) == 1 else 's'}, mean with 95 % interval"
+    caption = (
+        f"{selected.caption}{counted}; a sample of training rows, the same for every method of a seed; subgroups with "
+        "too few rows in it are left out; dashed, grey: the longest that a scaled gradient can be; not covered by ε"
+    )
+    return bending.clipping(
+        courses, limit, label, method, keys, words, theme, at=selected.at, caption=caption, width=request.width
+    )
+
+
+def _drawn_groups(names: Sequence[str], wanted: str | None) -> dict[str, str]:
+    """Subgroups of the wanted attribute or intersection, and how the names of their series end; all rows where asked.
+
+    Where nothing is wanted: those of the attribute with the fewest.
+    """
+    found = [name[len(bending.COSINE) + 1 : -1] for name in names if name.startswith(f"{bending.COSINE}[")]
+    families = [INTERSECTION.join(part.partition("=")[0] for part in group.split(INTERSECTION)) for group in found]
+    if wanted is None or not is_family(wanted):
+        fewest = sorted(set(families), key=lambda one: (one.count(INTERSECTION), families.count(one), one))
+        family = next(iter(fewest), None)
+    else:
+        family = wanted
+    groups = {group: f"[{group}]" for group, its in zip(found, families, strict=True) if its == family}
+    return {ALL: "", **groups} if not groups or wanted == ALL else groups
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
