@@ -77,6 +77,9 @@ export interface StudyView extends TradeoffView {
   compared?: string
   /** Attributes between whose groups the gaps of reductions and claims are. */
   between?: string
+  /** Method whose clipping is shown, and the attributes whose groups it is shown for. */
+  bends?: string
+  groups?: string
   run?: string
   filter?: string
   sort?: string
@@ -92,6 +95,8 @@ export const study = (raw: Raw): StudyView => ({
   against: name(raw.against),
   compared: name(raw.compared),
   between: name(raw.between),
+  bends: name(raw.bends),
+  groups: name(raw.groups),
   run: name(raw.run),
   filter: text(raw.filter)?.slice(0, 200),
   sort: name(raw.sort),
@@ -113,6 +118,8 @@ export interface RunView {
   metric?: string
   history?: string
   attack?: string
+  /** Attributes whose groups the figure of clipping shows. */
+  groups?: string
   /** Order of the subgroups. */
   sort?: string
   down?: boolean
@@ -122,6 +129,7 @@ export const run = (raw: Raw): RunView => ({
   metric: name(raw.metric),
   history: name(raw.history),
   attack: name(raw.attack),
+  groups: name(raw.groups),
   sort: name(raw.sort),
   down: flag(raw.down),
 })

@@ -3,6 +3,7 @@ import { getRouteApi } from '@tanstack/react-router'
 import type { RunDetail } from '~/api'
 import { FigureCard } from '~/charts/FigureCard'
 import { Explained } from '~/components/Term'
+import { isOfClipping } from '~/lib/clipping'
 import { glossary } from '~/lib/glossary'
 import { historyTerm, historyTitle } from '~/lib/history'
 
@@ -12,7 +13,7 @@ const route = getRouteApi('/runs/$id')
 export function HistorySection({ run }: { run: RunDetail }) {
   const { history } = route.useSearch()
   const navigate = route.useNavigate()
-  const names = run.history.map((series) => series.name)
+  const names = run.history.map((series) => series.name).filter((name) => !isOfClipping(name))
   const shown =
     history && names.includes(history) ? history : (names.find((name) => name.includes('loss')) ?? names[0])
   if (!shown) return null

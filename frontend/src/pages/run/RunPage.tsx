@@ -17,6 +17,7 @@ import { runQuery } from '~/data/queries'
 import { duration, moment } from '~/lib/format'
 import { ExposedSection } from './ExposedSection'
 import { HistorySection } from './HistorySection'
+import { RunClippingSection } from './RunClippingSection'
 import classes from './RunPage.module.css'
 import { RunRocSection } from './RunRocSection'
 import { RunSubgroups } from './RunSubgroups'
@@ -54,6 +55,7 @@ export function RunPage() {
             </Panel>
           )}
           <HistorySection run={run} />
+          <RunClippingSection run={run} />
           <Panel title="Everybody, test split">
             <MeasurementTable measurements={run.measurements} />
           </Panel>

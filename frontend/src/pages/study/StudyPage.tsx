@@ -10,6 +10,7 @@ import { RunDrawer } from '~/components/RunDrawer'
 import { StatusBadge } from '~/components/StatusBadge'
 import { useJobEvents } from '~/data/events'
 import { isLive, jobQuery } from '~/data/queries'
+import { ClippingSection } from './ClippingSection'
 import { NoiseSection } from './NoiseSection'
 import { ReductionSection } from './ReductionSection'
 import { ReproductionSection } from './ReproductionSection'
@@ -54,6 +55,7 @@ export function StudyPage() {
             <ReproductionSection job={job} />
             <ReductionSection job={job} />
             <SubgroupsSection job={job} />
+            <ClippingSection job={job} />
             <div className={classes.pair}>
               <RocSection job={job} />
               <NoiseSection job={job} />
