@@ -108,7 +108,9 @@ def clipping(
         if log:
             data += _limit(Mean.of(limit), axis, theme)
         longest = max([longest, *(len(text) for text, _ in ends)])
-        _label(ends, axis, log, layout, theme, shades.ink, narrow)
+        drawn = [y for trace in data if trace["yaxis"] == axis for y in trace["y"]]
+        drawn = [y for y in drawn if math.isfinite(y) and (y > 0 or not log)]
+        _label(ends, drawn, axis, log, layout, theme, shades.ink, narrow)
     layout["margin"]["r"] = min(120 if narrow else 200, 18 + parts.CHARACTER * longest)
     columns, rows = _table(groups, words)
     return parts.figure("clipping", finding(groups, words, at, label) or title, caption, data, layout, columns, rows)
@@ -177,14 +179,23 @@ def _or_none(value: float) -> float | None:
 
 
 def _label(
-    ends: Sequence[tuple[str, float]], axis: str, log: bool, layout: Json, theme: Theme, ink: str, narrow: bool
+    ends: Sequence[tuple[str, float]],
+    drawn: Sequence[float],
+    axis: str,
+    log: bool,
+    layout: Json,
+    theme: Theme,
+    ink: str,
+    narrow: bool,
 ) -> None:
     """Names at the ends of lines, moved apart within the panel."""
     if not ends:
         return
     at = [math.log10(value) if log else value for _, value in ends]
+    low, high = (math.log10(end) if log else end for end in (min(drawn), max(drawn)))
+    # `spread` reckons with a plot of its own height.
     room = PANEL_HEIGHT * (1 - GAP) / parts.PLOT_HEIGHT
-    shifts = parts.spread([y * room for y in at], min(at), max(at) if max(at) > min(at) else min(at) + 1)
+    shifts = parts.spread([y * room for y in at], low, high)
     for (text, _), y, shift in zip(ends, at, shifts, strict=True):
         short = text if not narrow or len(text) <= 16 else text[:15] + "…"
         label = parts.end_label(theme, 1.0, y, parts.safe(short), ink, yshift=shift, yref=axis)

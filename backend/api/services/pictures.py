@@ -303,7 +303,7 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
             courses[group].setdefault(series, []).append(course)
     label = selected.labels[setting] if setting is not None else "no private method"
     method = table.infos[setting].method if setting is not None else ""
-    counted = "" if selected.one_run else f"; {len(ids)} seed{'' if len(ids) == 1 else 's'}, mean with 95 % interval"
+    counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds"
     caption = (
         f"{selected.caption}{counted}; a sample of training rows, the same for every method of a seed; subgroups with "
         "too few rows in it are left out; dashed, grey: the longest that a scaled gradient can be; not covered by ε"
