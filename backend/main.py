@@ -26,6 +26,7 @@ from backend.api.routers import (
     health,
     jobs,
     measurements,
+    operating_points,
     people,
     presets,
     reproduction,
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         reproduction.router,
         workers.router,
         people.router,
+        operating_points.router,
         bundles.router,
         accounting.router,
     ):

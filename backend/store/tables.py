@@ -297,6 +297,8 @@ class OperatingPointRow(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     created_at: Mapped[datetime] = mapped_column(index=True)
     withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    withdrawn_because: Mapped[str | None] = mapped_column(Text)
 
 
 class ReviewRow(Base):

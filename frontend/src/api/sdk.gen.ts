@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, OperatingPointsChooseData, OperatingPointsChooseErrors, OperatingPointsChooseResponses, OperatingPointsEvaluateData, OperatingPointsEvaluateErrors, OperatingPointsEvaluateResponses, OperatingPointsFigureData, OperatingPointsFigureErrors, OperatingPointsFigureResponses, OperatingPointsGetOperatingPointData, OperatingPointsGetOperatingPointErrors, OperatingPointsGetOperatingPointResponses, OperatingPointsListOperatingPointsData, OperatingPointsListOperatingPointsErrors, OperatingPointsListOperatingPointsResponses, OperatingPointsWithdrawData, OperatingPointsWithdrawErrors, OperatingPointsWithdrawResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -196,6 +196,76 @@ export const peopleListPeople = <ThrowOnError extends boolean = false>(options?:
  */
 export const peopleUpdateMe = <ThrowOnError extends boolean = false>(options: Options<PeopleUpdateMeData, ThrowOnError>): RequestResult<PeopleUpdateMeResponses, PeopleUpdateMeErrors, ThrowOnError> => (options.client ?? client).put<PeopleUpdateMeResponses, PeopleUpdateMeErrors, ThrowOnError>({
     url: '/api/people/me',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Which settings meet these constraints, and which is best
+ *
+ * Reasons for the rest, how surely over seeds, and what moving each threshold does. Stores nothing.
+ */
+export const operatingPointsEvaluate = <ThrowOnError extends boolean = false>(options: Options<OperatingPointsEvaluateData, ThrowOnError>): RequestResult<OperatingPointsEvaluateResponses, OperatingPointsEvaluateErrors, ThrowOnError> => (options.client ?? client).post<OperatingPointsEvaluateResponses, OperatingPointsEvaluateErrors, ThrowOnError>({
+    url: '/api/operating-points/evaluate',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The same as a figure
+ *
+ * Settings against two metrics: feasible ones lit, infeasible regions shaded, the best ringed.
+ */
+export const operatingPointsFigure = <ThrowOnError extends boolean = false>(options: Options<OperatingPointsFigureData, ThrowOnError>): RequestResult<OperatingPointsFigureResponses, OperatingPointsFigureErrors, ThrowOnError> => (options.client ?? client).post<OperatingPointsFigureResponses, OperatingPointsFigureErrors, ThrowOnError>({
+    url: '/api/operating-points/figure',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What was chosen, newest first
+ *
+ * Withdrawn choices stay in the list and say so.
+ */
+export const operatingPointsListOperatingPoints = <ThrowOnError extends boolean = false>(options?: Options<OperatingPointsListOperatingPointsData, ThrowOnError>): RequestResult<OperatingPointsListOperatingPointsResponses, OperatingPointsListOperatingPointsErrors, ThrowOnError> => (options?.client ?? client).get<OperatingPointsListOperatingPointsResponses, OperatingPointsListOperatingPointsErrors, ThrowOnError>({ url: '/api/operating-points', ...options });
+
+/**
+ * Choose a setting
+ *
+ * Keeps who, when, why, the rule, and the numbers of this moment. A choice never changes.
+ */
+export const operatingPointsChoose = <ThrowOnError extends boolean = false>(options: Options<OperatingPointsChooseData, ThrowOnError>): RequestResult<OperatingPointsChooseResponses, OperatingPointsChooseErrors, ThrowOnError> => (options.client ?? client).post<OperatingPointsChooseResponses, OperatingPointsChooseErrors, ThrowOnError>({
+    url: '/api/operating-points',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * One choice
+ *
+ * With the numbers that were seen when it was made.
+ */
+export const operatingPointsGetOperatingPoint = <ThrowOnError extends boolean = false>(options: Options<OperatingPointsGetOperatingPointData, ThrowOnError>): RequestResult<OperatingPointsGetOperatingPointResponses, OperatingPointsGetOperatingPointErrors, ThrowOnError> => (options.client ?? client).get<OperatingPointsGetOperatingPointResponses, OperatingPointsGetOperatingPointErrors, ThrowOnError>({ url: '/api/operating-points/{point_id}', ...options });
+
+/**
+ * Say that a choice no longer stands
+ *
+ * The choice stays, with who withdrew it, when and why.
+ */
+export const operatingPointsWithdraw = <ThrowOnError extends boolean = false>(options: Options<OperatingPointsWithdrawData, ThrowOnError>): RequestResult<OperatingPointsWithdrawResponses, OperatingPointsWithdrawErrors, ThrowOnError> => (options.client ?? client).post<OperatingPointsWithdrawResponses, OperatingPointsWithdrawErrors, ThrowOnError>({
+    url: '/api/operating-points/{point_id}/withdraw',
     ...options,
     headers: {
         'Content-Type': 'application/json',

@@ -169,7 +169,7 @@ export type Attribute = {
  *
  * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
  */
-export type Bundle = {
+export type BundleInput = {
     /**
      * Format
      */
@@ -184,7 +184,72 @@ export type Bundle = {
      * Release of Equipoise that made the bundle.
      */
     release: string;
-    spec: JobSpec;
+    spec: JobSpecInput;
+    /**
+     * Data Hash
+     *
+     * SHA-256 of the dataset's source bytes.
+     */
+    data_hash: string | null;
+    /**
+     * Engine Version
+     *
+     * Hash of the code that trains, accounts and evaluates.
+     */
+    engine_version: string;
+    /**
+     * Metrics Version
+     */
+    metrics_version: string;
+    /**
+     * Parts
+     */
+    parts: Array<BundlePart>;
+    /**
+     * Python
+     */
+    python?: string;
+    /**
+     * Packages
+     *
+     * Installed packages by name: the lock.
+     */
+    packages?: {
+        [key: string]: string;
+    };
+    /**
+     * Runs
+     */
+    runs: Array<BundleRun>;
+    /**
+     * Series
+     *
+     * What was measured, for `verify`.
+     */
+    series?: Array<BundleSeries>;
+};
+
+/**
+ * Bundle
+ *
+ * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
+ */
+export type BundleOutput = {
+    /**
+     * Format
+     */
+    format?: 'equipoise-bundle-1';
+    /**
+     * Made At
+     */
+    made_at: string;
+    /**
+     * Release
+     *
+     * Release of Equipoise that made the bundle.
+     */
+    release: string;
+    spec: JobSpecOutput;
     /**
      * Data Hash
      *
@@ -382,6 +447,140 @@ export type Catalogue = {
 };
 
 /**
+ * Chance
+ *
+ * How surely a setting meets all constraints at once.
+ */
+export type Chance = {
+    /**
+     * Held
+     *
+     * Seeds on which all constraints hold, each on that seed's own numbers.
+     */
+    held: number;
+    /**
+     * Seeds
+     *
+     * Seeds on which all was measured; diverged ones count as failures.
+     */
+    seeds: number;
+    /**
+     * Low
+     *
+     * Clopper-Pearson 95 % interval of the chance that a new training meets all.
+     */
+    low: number;
+    /**
+     * High
+     */
+    high: number;
+    /**
+     * Means
+     *
+     * Share of paired bootstrap resamples of the seeds in which the means meet all; None: too few seeds.
+     */
+    means: number | null;
+};
+
+/**
+ * Checked
+ *
+ * One constraint on one setting.
+ */
+export type Checked = {
+    /**
+     * Value
+     *
+     * What is compared with the threshold. None: unknown, or unbounded.
+     */
+    value: number | null;
+    /**
+     * Unbounded
+     *
+     * There is no bound: a method that is not private has no ε.
+     */
+    unbounded?: boolean;
+    /**
+     * Mean
+     */
+    mean: number | null;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Seeds
+     */
+    seeds: number;
+    /**
+     * Group
+     *
+     * The group that binds, where groups are compared.
+     */
+    group?: string | null;
+    /**
+     * Holds
+     *
+     * None: unknown.
+     */
+    holds: boolean | null;
+};
+
+/**
+ * Choice
+ *
+ * Somebody chooses a setting under a rule, and says why.
+ */
+export type Choice = {
+    /**
+     * Constraints
+     */
+    constraints?: Array<Constraint>;
+    /**
+     * Rule
+     */
+    rule?: 'lexicographic' | 'weighted';
+    /**
+     * Objectives
+     */
+    objectives?: Array<Objective>;
+    /**
+     * Accept Degenerate
+     *
+     * Also consider settings that mostly diverged or predict one class for nearly all.
+     */
+    accept_degenerate?: boolean;
+    /**
+     * Accept Alarms
+     *
+     * Settings whose audit alarm is accepted.
+     */
+    accept_alarms?: Array<number>;
+    /**
+     * Job Ids
+     */
+    job_ids: Array<string>;
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Although
+     *
+     * Choose it although it is not known to meet every constraint.
+     */
+    although?: boolean;
+};
+
+/**
  * Claim
  *
  * What a paper reports, as a preset states it.
@@ -425,6 +624,105 @@ export type Claim = {
      * Direction
      */
     direction?: 'lower' | 'higher';
+};
+
+/**
+ * Constraint
+ *
+ * One number of a setting against a threshold, both in the metric's unit.
+ */
+export type Constraint = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Subgroup
+     *
+     * `all`, a group, or an attribute (gaps; groups).
+     */
+    subgroup?: string;
+    /**
+     * Groups
+     *
+     * `one`: the subgroup as it is. Of an attribute: `worst`, per seed the group that the constraint binds hardest, or `every`, each group by itself.
+     */
+    groups?: 'one' | 'worst' | 'every';
+    /**
+     * Split
+     */
+    split?: 'train' | 'validation' | 'test';
+    /**
+     * Operator
+     */
+    operator: '<=' | '>=';
+    /**
+     * Threshold
+     */
+    threshold: number;
+    /**
+     * Judge
+     *
+     * On the mean over seeds; on the unfavourable end of its 95 % interval; in a share of the seeds.
+     */
+    judge?: 'mean' | 'sure' | 'share';
+    /**
+     * Share
+     *
+     * share: of the seeds that must hold it, at least.
+     */
+    share?: number;
+};
+
+/**
+ * ConstraintFacts
+ *
+ * What a constraint means and does.
+ */
+export type ConstraintFacts = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Unit
+     */
+    unit: string;
+    /**
+     * Better
+     */
+    better: string;
+    /**
+     * Low
+     *
+     * Smallest number of any setting.
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    histogram: Histogram;
+    /**
+     * Failing
+     *
+     * Settings that fail it.
+     */
+    failing: number;
+    /**
+     * Only Failing
+     *
+     * Settings that fail it and nothing else.
+     */
+    only_failing: number;
+    /**
+     * Unknown
+     */
+    unknown: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
 };
 
 /**
@@ -722,7 +1020,7 @@ export type Difference = {
  *
  * What is measured on each run besides the standard metrics of the task.
  */
-export type Evaluation = {
+export type EvaluationInput = {
     /**
      * Attacks
      */
@@ -850,6 +1148,84 @@ export type Figure = {
 };
 
 /**
+ * FigureQuestion
+ *
+ * The same, drawn against two metrics.
+ */
+export type FigureQuestion = {
+    /**
+     * Constraints
+     */
+    constraints?: Array<Constraint>;
+    /**
+     * Rule
+     */
+    rule?: 'lexicographic' | 'weighted';
+    /**
+     * Objectives
+     */
+    objectives?: Array<Objective>;
+    /**
+     * Accept Degenerate
+     *
+     * Also consider settings that mostly diverged or predict one class for nearly all.
+     */
+    accept_degenerate?: boolean;
+    /**
+     * Accept Alarms
+     *
+     * Settings whose audit alarm is accepted.
+     */
+    accept_alarms?: Array<number>;
+    /**
+     * Job Ids
+     */
+    job_ids: Array<string>;
+    /**
+     * Limit
+     *
+     * Most settings listed of each kind.
+     */
+    limit?: number;
+    /**
+     * As Of
+     *
+     * Leave out runs that finished later.
+     */
+    as_of?: string | null;
+    /**
+     * X
+     */
+    x?: string;
+    /**
+     * Y
+     */
+    y?: string;
+    /**
+     * Subgroup
+     *
+     * Subgroup of y; left out: as fits.
+     */
+    subgroup?: string | null;
+    /**
+     * X Subgroup
+     */
+    x_subgroup?: string | null;
+    /**
+     * Split
+     */
+    split?: 'train' | 'validation' | 'test';
+    /**
+     * Theme
+     */
+    theme?: 'light' | 'dark';
+    /**
+     * Width
+     */
+    width?: number | null;
+};
+
+/**
  * Frontier
  *
  * The settings that no other beats, best x first, and how many were left out and why.
@@ -972,6 +1348,79 @@ export type FrontierPoint = {
 };
 
 /**
+ * Frozen
+ *
+ * What was known of the setting when it was chosen; it never changes.
+ */
+export type Frozen = {
+    verdict: SettingVerdict;
+    /**
+     * Constraints
+     */
+    constraints: Array<string>;
+    /**
+     * Headline
+     */
+    headline: string;
+    /**
+     * Caption
+     */
+    caption: string;
+    /**
+     * Settings
+     */
+    settings: number;
+    /**
+     * Feasible
+     */
+    feasible: number;
+    /**
+     * Setting Hash
+     */
+    setting_hash: string;
+    /**
+     * Data Hash
+     */
+    data_hash: string | null;
+    /**
+     * Engine Version
+     */
+    engine_version: string;
+};
+
+/**
+ * Gain
+ *
+ * What another setting has over the chosen one in one objective; positive is better. Paired by seed.
+ */
+export type Gain = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Unit
+     */
+    unit: string;
+    /**
+     * Difference
+     */
+    difference: number;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Pairs
+     */
+    pairs: number;
+};
+
+/**
  * Health
  *
  * Whether the server can do its work, and if not, why.
@@ -1007,6 +1456,22 @@ export type Health = {
      * Message
      */
     message?: string;
+};
+
+/**
+ * Histogram
+ *
+ * How a constraint's numbers spread over settings.
+ */
+export type Histogram = {
+    /**
+     * Edges
+     */
+    edges: Array<number>;
+    /**
+     * Counts
+     */
+    counts: Array<number>;
 };
 
 /**
@@ -1205,7 +1670,7 @@ export type JobDetail = {
      * That audits refute the claimed epsilon of some of its runs.
      */
     alarm?: string | null;
-    spec: JobSpec;
+    spec: JobSpecOutput;
     /**
      * Subgroups
      *
@@ -1219,7 +1684,7 @@ export type JobDetail = {
  *
  * A study: dataset, model, methods, training, seeds and evaluation.
  */
-export type JobSpec = {
+export type JobSpecInput = {
     /**
      * Name
      */
@@ -1246,7 +1711,58 @@ export type JobSpec = {
      * Seeds to train with, or how many (0, 1, ...).
      */
     seeds?: Array<number> | number;
-    evaluation?: Evaluation;
+    evaluation?: EvaluationInput;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+    /**
+     * Priority
+     *
+     * Higher runs earlier.
+     */
+    priority?: number;
+    /**
+     * Preset
+     *
+     * The preset this study came from.
+     */
+    preset?: string | null;
+};
+
+/**
+ * JobSpec
+ *
+ * A study: dataset, model, methods, training, seeds and evaluation.
+ */
+export type JobSpecOutput = {
+    /**
+     * Name
+     */
+    name?: string;
+    /**
+     * Description
+     */
+    description?: string;
+    dataset: DatasetChoice;
+    model: ModelChoice;
+    /**
+     * Methods
+     */
+    methods: Array<MethodChoice>;
+    /**
+     * Training
+     */
+    training?: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Seeds
+     *
+     * Seeds to train with, or how many (0, 1, ...).
+     */
+    seeds?: Array<number> | number;
+    evaluation?: BackendContractsSpecEvaluation;
     /**
      * Tags
      */
@@ -1446,6 +1962,119 @@ export type ModelChoice = {
 };
 
 /**
+ * Nearest
+ *
+ * Where nothing is feasible: a setting close to it, and the thresholds that would admit it.
+ */
+export type Nearest = {
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Violation
+     */
+    violation: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
+    /**
+     * Thresholds
+     */
+    thresholds: Array<number>;
+};
+
+/**
+ * Objective
+ *
+ * What is to be best among the settings that meet the constraints.
+ */
+export type Objective = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Subgroup
+     */
+    subgroup?: string;
+    /**
+     * Groups
+     */
+    groups?: 'one' | 'worst';
+    /**
+     * Split
+     */
+    split?: 'train' | 'validation' | 'test';
+    /**
+     * Higher
+     *
+     * Left out: the better direction of the metric.
+     */
+    higher?: boolean | null;
+    /**
+     * Tolerance
+     *
+     * lexicographic: what counts as a tie; left out: what seeds cannot tell apart.
+     */
+    tolerance?: number | null;
+    /**
+     * Weight
+     *
+     * weighted: its share is weight over all weights.
+     */
+    weight?: number;
+    /**
+     * Low
+     *
+     * weighted: low end of the range that is normalised by.
+     */
+    low?: number | null;
+    /**
+     * High
+     *
+     * weighted: high end; left out: as feasible settings have.
+     */
+    high?: number | null;
+};
+
+/**
+ * OperatingPoint
+ *
+ * A setting that somebody chose.
+ */
+export type OperatingPoint = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Job Ids
+     */
+    job_ids: Array<string>;
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    rule: Rule;
+    numbers: Frozen;
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    withdrawn: Withdrawn | null;
+};
+
+/**
  * Page[Job]
  */
 export type PageJob = {
@@ -1467,6 +2096,20 @@ export type PageMeasurementOut = {
      * Items
      */
     items: Array<MeasurementOut>;
+    /**
+     * Next
+     */
+    next?: string | null;
+};
+
+/**
+ * Page[OperatingPoint]
+ */
+export type PageOperatingPoint = {
+    /**
+     * Items
+     */
+    items: Array<OperatingPoint>;
     /**
      * Next
      */
@@ -1648,7 +2291,7 @@ export type Preset = {
      * Citation
      */
     citation: string;
-    spec: JobSpec;
+    spec: JobSpecOutput;
     /**
      * Minutes
      *
@@ -2064,6 +2707,54 @@ export type ProtocolRow = {
 };
 
 /**
+ * Question
+ *
+ * A rule, and of which jobs.
+ */
+export type Question = {
+    /**
+     * Constraints
+     */
+    constraints?: Array<Constraint>;
+    /**
+     * Rule
+     */
+    rule?: 'lexicographic' | 'weighted';
+    /**
+     * Objectives
+     */
+    objectives?: Array<Objective>;
+    /**
+     * Accept Degenerate
+     *
+     * Also consider settings that mostly diverged or predict one class for nearly all.
+     */
+    accept_degenerate?: boolean;
+    /**
+     * Accept Alarms
+     *
+     * Settings whose audit alarm is accepted.
+     */
+    accept_alarms?: Array<number>;
+    /**
+     * Job Ids
+     */
+    job_ids: Array<string>;
+    /**
+     * Limit
+     *
+     * Most settings listed of each kind.
+     */
+    limit?: number;
+    /**
+     * As Of
+     *
+     * Leave out runs that finished later.
+     */
+    as_of?: string | null;
+};
+
+/**
  * Reproduction
  *
  * A preset's claims put to the test: verdicts, comparisons and what stands beside them.
@@ -2135,6 +2826,38 @@ export type Roc = {
      * Non Members
      */
     non_members: number;
+};
+
+/**
+ * Rule
+ *
+ * What a setting must meet, and which of those that do is best.
+ */
+export type Rule = {
+    /**
+     * Constraints
+     */
+    constraints?: Array<Constraint>;
+    /**
+     * Rule
+     */
+    rule?: 'lexicographic' | 'weighted';
+    /**
+     * Objectives
+     */
+    objectives?: Array<Objective>;
+    /**
+     * Accept Degenerate
+     *
+     * Also consider settings that mostly diverged or predict one class for nearly all.
+     */
+    accept_degenerate?: boolean;
+    /**
+     * Accept Alarms
+     *
+     * Settings whose audit alarm is accepted.
+     */
+    accept_alarms?: Array<number>;
 };
 
 /**
@@ -2311,6 +3034,46 @@ export type RunDetail = {
 };
 
 /**
+ * Sensitivity
+ *
+ * What moving one threshold does. Only settings that were trained are considered.
+ */
+export type Sensitivity = {
+    /**
+     * Constraint
+     */
+    constraint: number;
+    /**
+     * Kind
+     */
+    kind: 'relax' | 'tighten';
+    /**
+     * Threshold
+     */
+    threshold: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
+    /**
+     * Setting Id
+     *
+     * relax: the setting that becomes the best.
+     */
+    setting_id: number | null;
+    /**
+     * Settings
+     *
+     * relax: settings admitted; tighten: feasible settings that stay.
+     */
+    settings: number;
+    /**
+     * Gains
+     */
+    gains?: Array<Gain>;
+};
+
+/**
  * Series
  *
  * A quantity along training: threshold, loss, share clipped.
@@ -2373,6 +3136,85 @@ export type Setting = {
      * Engine Version
      */
     engine_version: string;
+};
+
+/**
+ * SettingVerdict
+ *
+ * One setting: whether it is feasible, and if not, why not.
+ */
+export type SettingVerdict = {
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Label
+     */
+    label: string;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number | null;
+    /**
+     * Params
+     */
+    params: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Run Ids
+     */
+    run_ids: Array<string>;
+    /**
+     * Seeds
+     */
+    seeds: number;
+    /**
+     * Diverged
+     */
+    diverged: number;
+    /**
+     * Status
+     */
+    status: 'feasible' | 'infeasible' | 'unknown' | 'excluded';
+    /**
+     * Reasons
+     *
+     * Which constraints fail and by how much, what is unknown, why excluded.
+     */
+    reasons: Array<string>;
+    /**
+     * Checks
+     */
+    checks: Array<Checked>;
+    /**
+     * Objectives
+     *
+     * Mean of each objective.
+     */
+    objectives: Array<number | null>;
+    /**
+     * Score
+     *
+     * weighted: from 0 to 1.
+     */
+    score?: number | null;
+    /**
+     * Tied
+     *
+     * Not told apart from the best by the rule.
+     */
+    tied?: boolean;
+    chance: Chance;
+    /**
+     * Alarm
+     */
+    alarm?: string | null;
 };
 
 /**
@@ -2456,6 +3298,82 @@ export type Verdict = {
 };
 
 /**
+ * WeightRange
+ *
+ * Between which shares a weight may lie, the others in proportion, before another setting wins.
+ */
+export type WeightRange = {
+    /**
+     * Objective
+     */
+    objective: number;
+    /**
+     * Weight
+     */
+    weight: number;
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * High
+     */
+    high: number;
+    /**
+     * Wins Below
+     */
+    wins_below: number | null;
+    /**
+     * Wins Above
+     */
+    wins_above: number | null;
+    /**
+     * Normalised From
+     */
+    normalised_from: number;
+    /**
+     * Normalised To
+     */
+    normalised_to: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
+ * Withdrawal
+ *
+ * Why a choice no longer stands.
+ */
+export type Withdrawal = {
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
+ * Withdrawn
+ *
+ * By whom, when and why.
+ */
+export type Withdrawn = {
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
  * Worker
  *
  * One worker process.
@@ -2495,6 +3413,90 @@ export type Worker = {
      * Jobs it works on.
      */
     jobs?: Array<string>;
+};
+
+/**
+ * Evaluation
+ *
+ * The answer: sentences first, then the settings, then what each limit costs.
+ */
+export type BackendContractsOperatingPointsEvaluation = {
+    /**
+     * Headline
+     */
+    headline: string;
+    /**
+     * Sentences
+     */
+    sentences: Array<string>;
+    /**
+     * Caption
+     */
+    caption: string;
+    /**
+     * Settings
+     */
+    settings: number;
+    /**
+     * Feasible
+     */
+    feasible: number;
+    /**
+     * Infeasible
+     */
+    infeasible: number;
+    /**
+     * Unknown
+     */
+    unknown: number;
+    /**
+     * Excluded
+     */
+    excluded: number;
+    /**
+     * Winner
+     */
+    winner: number | null;
+    /**
+     * Met
+     *
+     * Feasible settings, the best first, at most `limit`.
+     */
+    met: Array<SettingVerdict>;
+    /**
+     * Others
+     *
+     * The rest, the nearest first, at most `limit`.
+     */
+    others: Array<SettingVerdict>;
+    /**
+     * Constraints
+     */
+    constraints: Array<ConstraintFacts>;
+    /**
+     * Sensitivity
+     */
+    sensitivity: Array<Sensitivity>;
+    /**
+     * Weights
+     */
+    weights: Array<WeightRange>;
+    /**
+     * Nearest
+     */
+    nearest: Array<Nearest>;
+};
+
+/**
+ * Evaluation
+ *
+ * What is measured on each run besides the standard metrics of the task.
+ */
+export type BackendContractsSpecEvaluation = {
+    /**
+     * Attacks
+     */
+    attacks?: Array<AttackChoice>;
 };
 
 export type HealthHealthData = {
@@ -2572,7 +3574,7 @@ export type PresetsListPresetsResponses = {
 export type PresetsListPresetsResponse = PresetsListPresetsResponses[keyof PresetsListPresetsResponses];
 
 export type JobsPreviewData = {
-    body: JobSpec;
+    body: JobSpecInput;
     path?: never;
     query?: never;
     url: '/api/jobs/preview';
@@ -2669,7 +3671,7 @@ export type JobsListJobsResponses = {
 export type JobsListJobsResponse = JobsListJobsResponses[keyof JobsListJobsResponses];
 
 export type JobsCreateJobData = {
-    body: JobSpec;
+    body: JobSpecInput;
     headers?: {
         /**
          * Idempotency-Key
@@ -3090,13 +4092,13 @@ export type CurvesGetCurvesData = {
         /**
          * X
          *
-         * Metric of the horizontal axis.
+         * Horizontal axis: a metric, or a parameter.
          */
         x?: string;
         /**
          * Y
          *
-         * Metric of the vertical axis.
+         * Vertical axis: a metric, or a parameter.
          */
         y?: string;
         /**
@@ -3121,6 +4123,12 @@ export type CurvesGetCurvesData = {
          * Which settings are drawn where a method has several per ε: `all`; a metric, to draw the one that is best in it on the validation split; or `auto`, which chooses by validation loss where there are many.
          */
         choose?: string;
+        /**
+         * As Of
+         *
+         * Leaves out runs that finished later.
+         */
+        as_of?: string | null;
     };
     url: '/api/curves';
 };
@@ -3160,13 +4168,13 @@ export type FrontierGetFrontierData = {
         /**
          * X
          *
-         * Metric of the horizontal axis.
+         * Horizontal axis: a metric, or a parameter.
          */
         x?: string;
         /**
          * Y
          *
-         * Metric of the vertical axis.
+         * Vertical axis: a metric, or a parameter.
          */
         y?: string;
         /**
@@ -3191,6 +4199,12 @@ export type FrontierGetFrontierData = {
          * Which settings are drawn where a method has several per ε: `all`; a metric, to draw the one that is best in it on the validation split; or `auto`, which chooses by validation loss where there are many.
          */
         choose?: string;
+        /**
+         * As Of
+         *
+         * Leaves out runs that finished later.
+         */
+        as_of?: string | null;
         /**
          * Degenerate
          *
@@ -3601,6 +4615,233 @@ export type PeopleUpdateMeResponses = {
 
 export type PeopleUpdateMeResponse = PeopleUpdateMeResponses[keyof PeopleUpdateMeResponses];
 
+export type OperatingPointsEvaluateData = {
+    body: Question;
+    path?: never;
+    query?: never;
+    url: '/api/operating-points/evaluate';
+};
+
+export type OperatingPointsEvaluateErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsEvaluateError = OperatingPointsEvaluateErrors[keyof OperatingPointsEvaluateErrors];
+
+export type OperatingPointsEvaluateResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackendContractsOperatingPointsEvaluation;
+};
+
+export type OperatingPointsEvaluateResponse = OperatingPointsEvaluateResponses[keyof OperatingPointsEvaluateResponses];
+
+export type OperatingPointsFigureData = {
+    body: FigureQuestion;
+    path?: never;
+    query?: never;
+    url: '/api/operating-points/figure';
+};
+
+export type OperatingPointsFigureErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsFigureError = OperatingPointsFigureErrors[keyof OperatingPointsFigureErrors];
+
+export type OperatingPointsFigureResponses = {
+    /**
+     * Successful Response
+     */
+    200: Figure;
+};
+
+export type OperatingPointsFigureResponse = OperatingPointsFigureResponses[keyof OperatingPointsFigureResponses];
+
+export type OperatingPointsListOperatingPointsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Job Id
+         *
+         * Of settings that any of these jobs has runs of.
+         */
+        job_id?: Array<string>;
+    };
+    url: '/api/operating-points';
+};
+
+export type OperatingPointsListOperatingPointsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsListOperatingPointsError = OperatingPointsListOperatingPointsErrors[keyof OperatingPointsListOperatingPointsErrors];
+
+export type OperatingPointsListOperatingPointsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageOperatingPoint;
+};
+
+export type OperatingPointsListOperatingPointsResponse = OperatingPointsListOperatingPointsResponses[keyof OperatingPointsListOperatingPointsResponses];
+
+export type OperatingPointsChooseData = {
+    body: Choice;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/operating-points';
+};
+
+export type OperatingPointsChooseErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsChooseError = OperatingPointsChooseErrors[keyof OperatingPointsChooseErrors];
+
+export type OperatingPointsChooseResponses = {
+    /**
+     * Successful Response
+     */
+    201: OperatingPoint;
+};
+
+export type OperatingPointsChooseResponse = OperatingPointsChooseResponses[keyof OperatingPointsChooseResponses];
+
+export type OperatingPointsGetOperatingPointData = {
+    body?: never;
+    path: {
+        /**
+         * Point Id
+         *
+         * Id of a choice.
+         */
+        point_id: string;
+    };
+    query?: never;
+    url: '/api/operating-points/{point_id}';
+};
+
+export type OperatingPointsGetOperatingPointErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsGetOperatingPointError = OperatingPointsGetOperatingPointErrors[keyof OperatingPointsGetOperatingPointErrors];
+
+export type OperatingPointsGetOperatingPointResponses = {
+    /**
+     * Successful Response
+     */
+    200: OperatingPoint;
+};
+
+export type OperatingPointsGetOperatingPointResponse = OperatingPointsGetOperatingPointResponses[keyof OperatingPointsGetOperatingPointResponses];
+
+export type OperatingPointsWithdrawData = {
+    body: Withdrawal;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Point Id
+         *
+         * Id of a choice.
+         */
+        point_id: string;
+    };
+    query?: never;
+    url: '/api/operating-points/{point_id}/withdraw';
+};
+
+export type OperatingPointsWithdrawErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * The choice was withdrawn before.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type OperatingPointsWithdrawError = OperatingPointsWithdrawErrors[keyof OperatingPointsWithdrawErrors];
+
+export type OperatingPointsWithdrawResponses = {
+    /**
+     * Successful Response
+     */
+    200: OperatingPoint;
+};
+
+export type OperatingPointsWithdrawResponse = OperatingPointsWithdrawResponses[keyof OperatingPointsWithdrawResponses];
+
 export type BundlesGetBundleData = {
     body?: never;
     path: {
@@ -3643,13 +4884,13 @@ export type BundlesGetBundleResponses = {
     /**
      * Successful Response
      */
-    200: Bundle;
+    200: BundleOutput;
 };
 
 export type BundlesGetBundleResponse = BundlesGetBundleResponses[keyof BundlesGetBundleResponses];
 
 export type BundlesCheckBundleData = {
-    body: Bundle;
+    body: BundleInput;
     path?: never;
     query?: never;
     url: '/api/bundles/check';
