@@ -40,7 +40,7 @@ OTHERS_SECONDS = 1.0
 
 
 class Shadows(Protocol):
-    """Shadow models that attacks need, see `worker.shadows`."""
+    """What attacks train besides the runs, see `worker.shadows` and `worker.plugins.Audit`."""
 
     def stages(self, configs: Sequence[RunConfig]) -> Sequence[tuple[Sequence[RunConfig], Sequence[RunConfig]]]:
         """These runs in the order in which to train them: pairs of shadows and the runs that need them."""
@@ -48,6 +48,10 @@ class Shadows(Protocol):
 
     def failed(self, config: RunConfig, message: str) -> None:
         """A shadow could not be trained, and its runs have to do without it."""
+        ...
+
+    def audits(self, config: RunConfig) -> int:
+        """How many trainings the audits of a run take once it is trained."""
         ...
 
 
@@ -79,9 +83,12 @@ class Attempt:
         self._total = 0
         self._done = 0
         self._reported = 0.0
+        #: How far what is in training is: runs and shadow models, each until it has ended.
         self._shares: dict[str, float] = {}
-        self._trained_since = 0.0
-        self._trained = 0
+        #: Trainings that each run takes, with those of its audits.
+        self._costs: dict[str, int] = {}
+        #: Trainings of what was claimed, runs and shadow models, that ended and that are to come; and since when.
+        self._since, self._ended, self._ahead = 0.0, 0, 0
 
     def run(self) -> JobStatus | None:
         """Everything until the job has ended; None where this attempt no longer owns it."""
@@ -136,11 +143,10 @@ class Attempt:
         return pending, held
 
     def _measure(self, configs: Sequence[RunConfig]) -> None:
-        if self._shadows is None:
-            self._measure_runs(configs)
-            return
-        stages = self._shadows.stages(configs)
+        stages = [([], configs)] if self._shadows is None else self._shadows.stages(configs)
+        self._costs = {c.key(): 1 + (self._shadows.audits(c) if self._shadows else 0) for c in configs}
         done, total = 0, sum(len(shadows) for shadows, _ in stages)
+        self._since, self._ended, self._ahead = time.monotonic(), 0, total + sum(self._costs.values())
         for shadows, some in stages:
             done = self._train_shadows(shadows, done, total)
             self._measure_runs(some)
@@ -153,13 +159,22 @@ class Attempt:
                 if event.status == "failed" and self._shadows is not None:
                     self._shadows.failed(by_key[event.key], event.message or "")
                 self._settled(event.key)
+                self._over(event.key)
                 done += 1
-            self._report(f"Training shadow models {min(total, done + 1)} of {total}")
+            elif isinstance(event, RunProgress):
+                self._shares[event.key] = event.share
+            self._report(f"Training shadow models {min(total, done + 1):,} of {total:,}{self._about()}")
         return done
+
+    def _over(self, key: str) -> None:
+        """A run or a shadow model has ended."""
+        self._shares.pop(key, None)
+        cost = self._costs.get(key, 1)
+        self._ended += cost
+        self._ahead -= cost
 
     def _measure_runs(self, configs: Sequence[RunConfig]) -> None:
         fleets = self._plan(configs)
-        self._trained_since, self._trained = time.monotonic(), 0
         for event in self._measurer.measure_many(fleets):
             if isinstance(event, RunResult):
                 self._write(
@@ -168,26 +183,28 @@ class Attempt:
                     )
                 )
                 self._settled(event.key)
-                self._shares.pop(event.key, None)
+                self._over(event.key)
                 self._done += 1
-                self._trained += 1
             elif isinstance(event, RunProgress):
                 self._shares[event.key] = event.share
-            left = self._total - self._done
-            self._report(self._sentence(left), force=left == 0)
+            self._report(self._sentence(), force=self._done >= self._total)
 
-    def _sentence(self, left: int) -> str:
-        seconds = self._seconds_left(left)
-        about = f", about {_duration(seconds)} left" if seconds is not None and left else ""
-        current = min(self._total, self._done + 1)
-        return f"Training {current} of {self._total}{about}"
+    def _sentence(self) -> str:
+        """What is done now: runs whose training is over and that are not done are being audited."""
+        auditing = sum(share >= 1 and self._costs.get(key, 1) > 1 for key, share in self._shares.items())
+        current = f"Training {min(self._total, self._done + 1)} of {self._total}"
+        return current + (f", auditing {auditing}" if auditing else "") + self._about()
 
-    def _seconds_left(self, left: int) -> float | None:
-        """From how fast this attempt got on so far, counting the parts of runs in training."""
-        if not self._trained:
+    def _about(self) -> str:
+        seconds = self._seconds_left()
+        return f", about {_duration(seconds)} left" if seconds is not None else ""
+
+    def _seconds_left(self) -> float | None:
+        """From how fast this attempt got on so far; shadow models, audits and parts of trainings count."""
+        if not self._ended or not self._ahead:
             return None
         started = sum(self._shares.values())
-        return (time.monotonic() - self._trained_since) / (self._trained + started) * max(0.0, left - started)
+        return (time.monotonic() - self._since) / (self._ended + started) * max(0.0, self._ahead - started)
 
     def _verdict(self) -> tuple[JobStatus, dict[str, Any] | None]:
         with self._database.read() as session:
@@ -210,7 +227,7 @@ class Attempt:
             message=message,
             done=self._done,
             total=self._total,
-            seconds_left=self._seconds_left(self._total - self._done),
+            seconds_left=self._seconds_left(),
         )
         self._write(lambda session: jobs.report_progress(session, self._job_id, self._attempt, progress))
 

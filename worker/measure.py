@@ -26,12 +26,13 @@ from backend.logs import get_logger
 from worker import memory, shadows
 from worker.datasets._prepared import prepared_data
 from worker.evaluate import Prepared, evaluate_many
-from worker.plugins import Params
+from worker.plugins import Audit, Params
 from worker.privacy.accounting import Schedule, budget
 from worker.registry import engine_version, registry
 from worker.training.checkpoints import SECONDS, Checkpoints, Snapshot
 from worker.training.engine import Demand, Engine, GroupsMissing, OnProgress, Trained, Watch, Work, choose, groups_for
-from worker.training.engines import engines
+from worker.training.engines import ENGINES, engines
+from worker.training.initial import build
 from worker.training.streams import Streams
 
 log = get_logger(__name__)
@@ -44,6 +45,8 @@ EVALUATE_SECONDS = 0.5
 EVALUATE_RUNS = 8
 #: What evaluating a run takes for each of its rows, besides what grows with the outputs.
 EVALUATION_ROW_BYTES = 200
+#: What attacks take while they score, for each row, output and shadow model; more where there are several classes.
+SCORE_BYTES, CLASSES_SCORE_BYTES = 20, 56
 
 
 def plan(configs: Iterable[RunConfig], *, parallel: int = 1, device: str = "cpu") -> list[list[RunConfig]]:
@@ -179,6 +182,9 @@ def measure_fleet(
 
     def finish(done: Sequence[tuple[Prepared, Trained]]) -> Iterator[RunResult]:
         runs = [one for one in done if not shadows.is_shadow(one[0].config)]
+        for prepared, _ in runs:
+            if on_progress is not None and _audits(prepared.config):
+                on_progress(prepared.work.key, 1.0)  # What follows may take longer than the training did.
         yield from (shadows.keep(p.config, p.data, t, cache_dir) for p, t in done if shadows.is_shadow(p.config))
         yield from evaluate_many(
             [
@@ -243,16 +249,43 @@ def _fit(
 
 def _needs(engine: Engine, prepared: Prepared, device: str) -> dict[str, Demand]:
     """Memory by place: of training, of the evaluation, which happens on the host, and of the process itself."""
-    training, evaluation = engine.demand(prepared.work), _evaluation_bytes(prepared)
+    training, evaluation = engine.demand(prepared.work), _evaluation_demand(prepared)
+    shared = memory.PROCESS_BYTES + evaluation.shared
     if device == "cpu":
-        return {"cpu": Demand(training.shared + memory.PROCESS_BYTES, training.per_run + evaluation)}
-    return {"cpu": Demand(memory.PROCESS_BYTES + memory.DEVICE_PROCESS_BYTES, evaluation), device: training}
+        return {"cpu": Demand(training.shared + shared, training.per_run + evaluation.per_run)}
+    return {"cpu": Demand(shared + memory.DEVICE_PROCESS_BYTES, evaluation.per_run), device: training}
 
 
-def _evaluation_bytes(prepared: Prepared) -> int:
-    """Of one run: answers for every row, and what metrics and attacks sort of them."""
+def _evaluation_demand(prepared: Prepared) -> Demand:
+    """Of one run: answers for every row, what metrics sort of them, and shadow models, which differ between settings.
+
+    Shared: attacks with shadow models and audits, which come one after the other.
+    """
+    outputs = prepared.work.outputs
     rows = sum(len(part) for part in (prepared.data.train, prepared.data.validation, prepared.data.test))
-    return rows * (EVALUATION_ROW_BYTES + 12 * prepared.work.outputs)
+    models = shadows.wanted(prepared.config.setting)
+    answers = models * rows * (4 * outputs + 1)
+    # Read from disk they are there twice, and attacks see a copy of theirs in their own order.
+    scoring = 2 * answers + models * rows * outputs * (SCORE_BYTES if outputs <= 2 else CLASSES_SCORE_BYTES)
+    shared = max([scoring, *(_audit_bytes(prepared, audit) for audit, _ in _audits(prepared.config))])
+    return Demand(shared, rows * (EVALUATION_ROW_BYTES + 12 * outputs) + answers)
+
+
+def _audit_bytes(prepared: Prepared, audit: Audit[Any]) -> int:
+    """Training on the host with rows of its own, by whichever engine it takes, beside the models it keeps."""
+    work = prepared.work
+    demands = [one.demand(work) for one in ENGINES if one.refuses(work) is None]
+    rows = sum(part.nbytes for part in (work.train.rows, work.train.numeric, work.train.active, work.train.target))
+    weights = sum(parameter.numel() for parameter in build(work).parameters())
+    return max(one.shared + one.per_run for one in demands) + rows + 4 * weights * audit.at_once
+
+
+def _audits(config: RunConfig) -> list[tuple[Audit[Any], Params]]:
+    """Audits of a run with their parameters; none where it claims no epsilon."""
+    if config.setting.epsilon() is None:
+        return []
+    found = ((registry().find("attack", part.name).plugin, part.params) for part in config.setting.attacks)
+    return [(one, one.Params.model_validate(params)) for one, params in found if isinstance(one, Audit)]
 
 
 class KeptShadows:
@@ -268,6 +301,10 @@ class KeptShadows:
     def failed(self, config: RunConfig, message: str) -> None:
         """Its runs have to do without it."""
         shadows.failed(config, message, self._cache_dir)
+
+    def audits(self, config: RunConfig) -> int:
+        """How many trainings the audits of a run take."""
+        return sum(audit.facts().trainings(params.model_dump()) for audit, params in _audits(config))
 
 
 class _Kept(Checkpoints):

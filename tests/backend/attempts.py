@@ -70,6 +70,9 @@ def measure_run(config: RunConfig, on_progress: Callable[[str, float], None]) ->
         time.sleep(0.02)
     on_progress(config.key(), 0.5)
     time.sleep(float(str(orders.get("seconds", 0))))
+    if orders.get("done_before_end"):
+        on_progress(config.key(), 1.0)
+        time.sleep(0.05)
     return RunResult(
         key=config.key(),
         status="diverged" if config.seed in orders.get("diverged", []) else "succeeded",  # type: ignore[operator]
