@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         measurements.router,
         curves.router,
         curves.frontier_router,
+        curves.menu_router,
         figures.router,
         reproduction.router,
         workers.router,

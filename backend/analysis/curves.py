@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,12 @@ import numpy as np
 from backend.analysis.frontier import frontier
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import EPSILON, Words, describe, differing, value_text
-from backend.analysis.table import Column, Floats, Ints, RunTable, SettingInfo
+from backend.analysis.table import Column, Flags, Floats, Ints, RunTable, SettingInfo
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Curve, CurvePoint
+
+#: Family of what is described as a metric so that it can be an axis, and was asked for, not measured.
+PARAMETER = "parameter"
 
 
 @dataclass(frozen=True)
@@ -28,97 +31,172 @@ class Axis:
         """Whether the axis is the budget that was asked for."""
         return self.metric.name == EPSILON
 
+    @property
+    def exact(self) -> bool:
+        """Whether its numbers were asked for: the same for every seed, without an interval."""
+        return self.is_epsilon or self.exact_parameter
 
-def build_curves(table: RunTable, x: Axis, y: Axis, words: Words, *, joined: bool = False) -> list[Curve]:
+    @property
+    def exact_parameter(self) -> bool:
+        """Whether it is a parameter of the settings."""
+        return self.metric.family == PARAMETER
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One axis of every setting: mean over seeds, ends of its 95 % interval, seeds with a number; all `[settings]`."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    seeds: Ints
+
+    @classmethod
+    def of(cls, table: RunTable, column: Column, *, exact: bool = False) -> Spread:
+        """From a column; `exact` numbers were asked for and not measured, so that they have no interval."""
+        mean, low, high, n = grouped(column.values, table.place, len(table.starts))
+        return (
+            cls(mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan), n) if exact else cls(mean, low, high, n)
+        )
+
+
+@dataclass(frozen=True)
+class Points:
+    """One point per setting, as arrays `[settings]` in the table's order."""
+
+    table: RunTable
+    x: Spread
+    y: Spread
+    n: Ints
+    degenerate: Flags
+    diverged: Ints
+    on_frontier: Flags
+    #: The numbers of single runs, `[runs]`.
+    x_runs: Floats
+    y_runs: Floats
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    @property
+    def drawable(self) -> Flags:
+        """Which have both numbers."""
+        return np.isfinite(self.x.mean) & np.isfinite(self.y.mean)
+
+
+@dataclass(frozen=True)
+class SettingSeries:
+    """Settings that are one curve: places in the table's order, along epsilon."""
+
+    method: str
+    title: str
+    name: str
+    private: bool
+    members: Ints
+
+
+def points_of(table: RunTable, x: Axis, y: Axis, *, degenerate: bool = False) -> Points:
+    """The points, with those that no other beats; degenerate settings beat nothing unless `degenerate`."""
+    count = len(table.starts)
+    ill = np.bincount(table.place, weights=table.degenerate, minlength=count)
+    diverged = np.bincount(table.place, weights=table.diverged, minlength=count).astype(np.int64)
+    xs, ys = (Spread.of(table, axis.column, exact=axis.exact) for axis in (x, y))
+    if count:
+        seen = np.where(y.column.n > 0, y.column.n, np.iinfo(np.int64).max)
+        n = np.minimum.reduceat(seen, table.starts)
+        n = np.where(n == np.iinfo(np.int64).max, 0, n)
+    else:
+        n = np.zeros(0, dtype=np.int64)
+    flags = (ill > 0) & (2 * ill >= table.sizes)
+    best = np.zeros(count, dtype=bool)
+    higher = x.metric.higher_is_better, y.metric.higher_is_better
+    if higher[0] is not None and higher[1] is not None:
+        considered = np.where(flags & (not degenerate), np.nan, xs.mean)
+        best = frontier(considered, ys.mean, x_higher=higher[0], y_higher=higher[1])
+    return Points(table, xs, ys, n, flags, diverged, best, x.column.values, y.column.values)
+
+
+def series_of(table: RunTable, words: Words, *, joined: bool = False) -> list[SettingSeries]:
     """Curves in order of method title, baselines first.
 
     `joined`: settings were chosen, so what a method's points differ in besides epsilon does not split its curve.
     Settings on other data or models are always curves of their own.
     """
-    points = build_points(table, x, y, words)
-    infos = [table.infos[point.setting_id] for point in points]
-    mark_frontier(points, x, y)
-    series: dict[tuple[str, ...], list[CurvePoint]] = {}
-    for point, info in zip(points, infos, strict=True):
-        key = (info.method, info.context, "" if joined else info.rest, str(info.private))
-        series.setdefault(key, []).append(point)
-    names = _series_names(table, list(series), joined, words)
-    curves = [
-        Curve(
-            method=key[0],
-            title=words.method(key[0]),
-            series=names[key],
-            baseline=points[0].epsilon is None,
-            points=sorted(points, key=lambda p: (p.epsilon is None, p.epsilon or 0.0, p.setting_id)),
-        )
-        for key, points in series.items()
-    ]
-    return sorted(curves, key=lambda curve: (not curve.baseline, curve.title, curve.series))
+    found: dict[tuple[str, ...], list[int]] = {}
+    infos = table.ordered_infos
+    for i, info in enumerate(infos):
+        found.setdefault(_series_key(info, joined), []).append(i)
+    names = _series_names(table, list(found), joined, words)
+    curves = []
+    for key, members in found.items():
+        info = infos[members[0]]
+        members.sort(key=lambda i: (infos[i].epsilon is None, infos[i].epsilon or 0.0, infos[i].id))
+        title = words.method(info.method)
+        curves.append(SettingSeries(info.method, title, names[key], info.private, np.array(members, dtype=np.int64)))
+    return sorted(curves, key=lambda curve: (curve.private, curve.title, curve.name))
 
 
-def build_points(table: RunTable, x: Axis, y: Axis, words: Words) -> list[CurvePoint]:
-    """One point per setting."""
-    blocks = table.blocks()
-    if not blocks:
-        return []
-    sizes = [block.stop - block.start for _, block in blocks]
-    place = np.repeat(np.arange(len(blocks)), sizes).astype(np.int64)
-    degenerate = np.bincount(place, weights=table.degenerate, minlength=len(blocks))
-    diverged = np.bincount(place, weights=table.diverged, minlength=len(blocks)).astype(int)
-    xs, ys = (_statistics(axis, place, len(blocks)) for axis in (x, y))
-    labels = point_labels(table, [setting for setting, _ in blocks], words)
-    points = []
-    for i, (setting, block) in enumerate(blocks):
-        info = table.infos[setting]
-        seen = y.column.n[block]
-        points.append(
+def _series_key(info: SettingInfo, joined: bool) -> tuple[str, ...]:
+    return (info.method, info.context, "" if joined else info.rest, str(info.private))
+
+
+def curve_points(
+    points: Points, x: Axis, y: Axis, labels: Mapping[int, str], which: Sequence[int] | None = None
+) -> list[CurvePoint]:
+    """The points as the API answers them; only the places `which`, if given."""
+    table = points.table
+    ends = (table.starts + table.sizes).tolist()
+    starts = table.starts.tolist()
+    found = []
+    for i in range(len(points)) if which is None else which:
+        block = slice(starts[i], ends[i])
+        info = table.ordered_infos[i]
+        n = int(points.n[i])
+        found.append(
             CurvePoint(
-                setting_id=setting,
+                setting_id=info.id,
                 method=info.method,
                 epsilon=info.epsilon,
                 params=dict(info.params),
-                label=labels[setting],
-                x=_number(xs[0][i]),
-                x_low=_number(xs[1][i]),
-                x_high=_number(xs[2][i]),
-                y=_number(ys[0][i]),
-                y_low=_number(ys[1][i]),
-                y_high=_number(ys[2][i]),
-                seeds=int(ys[3][i]),
+                label=labels[info.id],
+                x=number(points.x.mean[i]),
+                x_low=number(points.x.low[i]),
+                x_high=number(points.x.high[i]),
+                y=number(points.y.mean[i]),
+                y_low=number(points.y.low[i]),
+                y_high=number(points.y.high[i]),
+                seeds=int(points.y.seeds[i]),
                 run_ids=list(table.keys[block]),
-                x_seeds=[_number(v) for v in x.column.values[block]],
-                y_seeds=[_number(v) for v in y.column.values[block]],
-                n=int(seen[seen > 0].min()) if (seen > 0).any() else None,
-                degenerate=bool(degenerate[i] > 0 and 2 * degenerate[i] >= sizes[i]),
-                diverged=int(diverged[i]),
+                x_seeds=[number(v) for v in x.column.values[block]],
+                y_seeds=[number(v) for v in y.column.values[block]],
+                n=n or None,
+                degenerate=bool(points.degenerate[i]),
+                diverged=int(points.diverged[i]),
+                on_frontier=bool(points.on_frontier[i]),
             )
         )
-    return points
+    return found
 
 
-def _statistics(axis: Axis, place: Ints, count: int) -> tuple[Floats, Floats, Floats, Ints]:
-    mean, low, high, n = grouped(axis.column.values, place, count)
-    if axis.is_epsilon:
-        # Epsilon is what was asked for: the same for every seed, without an interval.
-        low, high = np.full(count, np.nan), np.full(count, np.nan)
-    return mean, low, high, n
+def build_curves(
+    points: Points, series: Sequence[SettingSeries], x: Axis, y: Axis, labels: Mapping[int, str]
+) -> list[Curve]:
+    """The curves as the API answers them."""
+    return [
+        Curve(
+            method=one.method,
+            title=one.title,
+            series=one.name,
+            baseline=not one.private,
+            points=curve_points(points, x, y, labels, one.members.tolist()),
+        )
+        for one in series
+    ]
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A number as JSON has it: nothing for NaN."""
     return float(value) if np.isfinite(value) else None
-
-
-def mark_frontier(points: list[CurvePoint], x: Axis, y: Axis, *, degenerate: bool = False) -> None:
-    """Replaces the points that no other beats by ones that say so. Without a better direction there are none."""
-    if x.metric.higher_is_better is None or y.metric.higher_is_better is None:
-        return
-    considered = [i for i, point in enumerate(points) if degenerate or not point.degenerate]
-    values = [[np.nan if v is None else v for v in (points[i].x, points[i].y)] for i in considered]
-    array = np.array(values, dtype=np.float64).reshape(-1, 2)
-    best = frontier(array[:, 0], array[:, 1], x_higher=x.metric.higher_is_better, y_higher=y.metric.higher_is_better)
-    for i, on in zip(considered, best.tolist(), strict=True):
-        if on:
-            points[i] = points[i].model_copy(update={"on_frontier": True})
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -156,20 +234,25 @@ def _series_names(
     table: RunTable, keys: Sequence[tuple[str, ...]], joined: bool, words: Words
 ) -> dict[tuple[str, ...], str]:
     """A name for every curve: its method, and where that has several, what tells this one apart."""
-    settings = [setting for setting, _ in table.blocks()]
+    settings = table.setting_ids.tolist()
     by_method = _by_method(table, settings)
     contexts = _context_words([table.infos[s] for s in settings], words)
     one: dict[tuple[str, ...], SettingInfo] = {}
     for setting in settings:
         info = table.infos[setting]
-        one.setdefault((info.method, info.context, "" if joined else info.rest, str(info.private)), info)
+        one.setdefault(_series_key(info, joined), info)
     answer: dict[tuple[str, ...], str] = {}
     taken: dict[str, int] = {}
+    told: dict[str, list[str]] = {}
     for key in keys:
         info = one[key]
         parts = [words.method(info.method), contexts[info.context]]
         if not joined:
-            names = [n for n in differing(by_method[info.method]) if n.startswith(("method.", "training."))]
+            if info.method not in told:
+                told[info.method] = [
+                    n for n in differing(by_method[info.method]) if n.startswith(("method.", "training."))
+                ]
+            names = told[info.method]
             parts.append(describe(info, names, words))
         name = ", ".join(part for part in parts if part)
         taken[name] = taken.get(name, 0) + 1

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.analysis.curves import Axis
+from backend.analysis.curves import Axis, Points, SettingSeries
 from backend.analysis.labels import Words, lower_first, value_text
 from backend.analysis.significance import FEWEST_PAIRS, LEVEL, MOST_EXACT, PairedTest, holm, wilcoxon
 from backend.analysis.table import Column, Floats, Ints, RunTable
-from backend.contracts.public import Curve
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,19 @@ class Finding:
     method: str = ""
 
 
-def tradeoff(table: RunTable, curves: Sequence[Curve], x: Axis, y: Axis, loss: Column | None, words: Words) -> Finding:
+def tradeoff(
+    points: Points, series: Sequence[SettingSeries], x: Axis, y: Axis, loss: Column | None, words: Words
+) -> Finding:
     """The finding of a trade-off chart: the strongest difference between two methods that passes its test."""
-    neutral = _neutral(curves, x, y, words)
-    points = [point for curve in curves for point in curve.points if point.y is not None]
-    if not points:
+    neutral = _neutral(series, x, y, words)
+    known = np.isfinite(points.y.mean)
+    if not known.any():
         return Finding(neutral)
-    if all(point.degenerate for point in points):
+    if points.degenerate[known].all():
         return Finding("Every setting here predicts one class for nearly everybody: its figures mean nothing yet")
-    comparisons = compare(table, curves, y, loss)
+    comparisons = compare(points, y, loss)
     if not comparisons:
-        return Finding(neutral, _too_few(points))
+        return Finding(neutral, _too_few(int(points.y.seeds.max())))
     how = f"paired Wilcoxon signed-rank tests over seeds, Holm-corrected ({len(comparisons)})"
     passed = [c for c in comparisons if c.corrected < LEVEL]
     if not passed:
@@ -61,17 +62,16 @@ def tradeoff(table: RunTable, curves: Sequence[Curve], x: Axis, y: Axis, loss: C
     return Finding(_sentence(best, y, loss is not None, words, len(comparisons)), how)
 
 
-def _neutral(curves: Sequence[Curve], x: Axis, y: Axis, words: Words) -> str:
-    private = sum(not curve.baseline for curve in curves)
-    baselines = len(curves) - private
+def _neutral(series: Sequence[SettingSeries], x: Axis, y: Axis, words: Words) -> str:
+    private = sum(one.private for one in series)
+    baselines = len(series) - private
     across = "at each ε" if x.is_epsilon else f"against {lower_first(words.phrase(x.metric, x.subgroup))}"
-    who = [f"{private} private {'curve' if private == 1 else 'curves'}"] if private else []
-    who += ["the non-private baseline" if baselines == 1 else f"{baselines} baselines"] if baselines else []
+    who = [f"{private:,} private {'curve' if private == 1 else 'curves'}"] if private else []
+    who += ["the non-private baseline" if baselines == 1 else f"{baselines:,} baselines"] if baselines else []
     return f"{words.phrase(y.metric, y.subgroup)} {across}" + (f", {' and '.join(who)}" if who else "")
 
 
-def _too_few(points: Sequence[object]) -> str:
-    seeds = max(getattr(point, "seeds", 0) for point in points)
+def _too_few(seeds: int) -> str:
     if seeds >= FEWEST_PAIRS:
         return ""
     if seeds == 1:
@@ -82,24 +82,25 @@ def _too_few(points: Sequence[object]) -> str:
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
 
-def compare(table: RunTable, curves: Sequence[Curve], y: Axis, loss: Column | None) -> list[Comparison]:
+def compare(points: Points, y: Axis, loss: Column | None) -> list[Comparison]:
     """Every two private methods at every epsilon that both have, Holm-corrected together.
 
     Empty where a test could not pass (fewer than six pairs), where the chart mixes data or models, and where a method
     has several settings at one epsilon: picking the best of them by eye is not a test.
     """
-    if len({table.infos[s].context for s, _ in table.blocks()}) != 1:
+    table = points.table
+    if len({info.context for info in table.ordered_infos}) != 1:
         return []
-    rows = dict(table.blocks())
+    known = (np.isfinite(points.y.mean) & ~points.degenerate).tolist()
     at: dict[float, dict[str, int]] = {}
-    for curve in curves:
-        for point in curve.points:
-            if point.epsilon is None or point.degenerate or point.y is None:
-                continue
-            methods = at.setdefault(point.epsilon, {})
-            if point.method in methods:
-                return []
-            methods[point.method] = point.setting_id
+    for info, counts in zip(table.ordered_infos, known, strict=True):
+        if info.epsilon is None or not counts:
+            continue
+        methods = at.setdefault(info.epsilon, {})
+        if info.method in methods:
+            return []
+        methods[info.method] = info.id
+    rows = dict(table.blocks())
     found = []
     for epsilon, a, b in _pairs(at):
         first, second = rows[at[epsilon][a]], rows[at[epsilon][b]]

@@ -339,6 +339,37 @@ class Frontier(Contract):
     caption: str
 
 
+class MenuMetric(Contract):
+    """A metric that was measured, and on whom."""
+
+    name: str
+    title: str
+    kind: str
+    higher_is_better: bool | None
+    subgroups: list[str]
+    splits: list[str]
+
+
+class MenuParameter(Contract):
+    """A parameter in which the settings differ."""
+
+    name: str
+    title: str
+    numeric: bool
+    values: int = Field(description="How many values it takes.")
+
+
+class AxisMenu(Contract):
+    """What can stand on an axis, in colour or size, of some jobs."""
+
+    metrics: list[MenuMetric]
+    parameters: list[MenuParameter]
+    methods: list[str]
+    epsilons: list[float]
+    runs: int
+    settings: int
+
+
 class Figure(Contract):
     """A Plotly figure with the sentence above it, the line below it and the table beside it."""
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from backend.analysis.labels import value_text
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Figure, TableColumn
@@ -222,6 +224,30 @@ def spread(positions: Sequence[float], low: float, high: float, heights: Sequenc
     return shifts
 
 
+#: Symbols of the key above the plot, as text.
+_GLYPHS = {
+    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-down": "▼", "pentagon": "⬟",
+    "hexagon": "⬢", "star": "★", "cross": "✚", "x": "✖", "hourglass": "⧗", "bowtie": "⧓",
+}  # fmt: skip
+
+
+def key(entries: Sequence[tuple[str, str, str]], drawn: Json, theme: Theme, narrow: bool, *, above: int = 0) -> None:
+    """Names (text, symbol, ink) in lines above the plot, each in its own colour; `above`: pixels of room below them."""
+    texts = [
+        f'<span style="color:{ink}">{_GLYPHS.get(symbol, "●")} {safe(text)}</span>' for text, symbol, ink in entries
+    ]
+    per_row = 1 if narrow else 3
+    lines = ["    ".join(texts[i : i + per_row]) for i in range(0, len(texts), per_row)]
+    drawn["margin"]["t"] = 14 + above + 18 * len(lines)
+    drawn["annotations"].append(
+        {
+            "x": 0, "xref": "paper", "y": 1, "yref": "paper", "text": "<br>".join(lines), "showarrow": False,
+            "align": "left", "xanchor": "left", "yanchor": "bottom", "yshift": 4 + above,
+            "font": {"size": 12, "color": theme.text},
+        }
+    )  # fmt: skip
+
+
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +281,36 @@ def empty(name: str, title: str, reason: str, theme: Theme, caption: str = "") -
     )
 
 
+#: Digits that the page gets of a number: more than a screen can show.
+DIGITS = 7
+
+
+def listed(values: np.ndarray[Any, Any]) -> list[Any]:
+    """An array as JSON has it: `DIGITS` significant digits, null for what is no number.
+
+    >>> listed(np.array([1 / 3, np.nan, 12345678.9]))
+    [0.3333333, None, 12345680.0]
+    """
+    if values.dtype.kind != "f":
+        return list(values.tolist())
+    known = np.isfinite(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitude = np.floor(np.log10(np.abs(np.where(known & (values != 0), values, 1.0))))
+    # Rounding is a multiplication and a division by an exact power of ten: the result prints short.
+    places = DIGITS - 1 - magnitude
+    scale = 10.0 ** np.abs(places)
+    up = places >= 0
+    rounded = np.where(up, np.round(values * np.where(up, scale, 1)) / scale, np.round(values / scale) * scale)
+    if known.all():
+        return list(rounded.tolist())
+    answer = rounded.astype(object)
+    answer[~known] = None
+    return list(answer.tolist())
+
+
 def _clean(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return listed(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from backend.analysis.labels import Words, lower_first
 from backend.contracts.catalogue import MetricInfo
@@ -41,18 +42,28 @@ class Line:
     baseline: bool
     degenerate: bool
     marks: Mapping[str, Mark]
+    setting: int | None = None
 
 
 def subgroups(
-    lines: Sequence[Line], metric: MetricInfo, words: Words, theme: Theme, *, at: str, caption: str, width: int | None
+    lines: Sequence[Line],
+    metric: MetricInfo,
+    words: Words,
+    theme: Theme,
+    *,
+    at: str,
+    caption: str,
+    width: int | None,
+    order: Literal["value", "gap"] = "value",
 ) -> Figure:
-    """Subgroups as rows, ordered by value with the worst on top; one symbol per setting."""
+    """Subgroups as rows, one symbol per setting. Ordered by value with the worst on top, or by gap: by how far a
+    subgroup is from everybody, the furthest on top."""
     title = f"{metric.title} of each subgroup{at}"
     lines = [line for line in lines if line.marks]
     if not lines:
         reason = f"{metric.title} is not measured for subgroups of these runs. Choose another metric or split."
         return parts.empty("subgroups", title, reason, theme, caption)
-    names = _ordered(lines, metric)
+    names = _by_gap(lines, metric) if order == "gap" else _ordered(lines, metric)
     place = {name: len(names) - 1 - i for i, name in enumerate(names)}
     narrow = width is not None and width < parts.NARROW
     sizes = {name: next((m.n for line in lines if (m := line.marks.get(name))), None) for name in names}
@@ -82,7 +93,10 @@ def subgroups(
     data = [_trace(line, i, len(lines), place, metric, words, theme) for i, line in enumerate(lines)]
     _key(lines, layout, theme, narrow)
     columns, rows = _table(lines, names, metric, words)
-    return parts.figure("subgroups", finding(lines, metric, words, at), caption, data, layout, columns, rows)
+    title = finding(lines, metric, words, at)
+    if order == "gap" and title.endswith(", worst first"):
+        title = title.removesuffix("worst first") + "furthest from everybody first"
+    return parts.figure("subgroups", title, caption, data, layout, columns, rows)
 
 
 def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
@@ -93,6 +107,21 @@ def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
             values.setdefault(name, []).append(mark.value)
     sign = 1 if metric.higher_is_better else -1
     return sorted(values, key=lambda name: (sign * sum(values[name]) / len(values[name]), name))
+
+
+def _by_gap(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
+    """Furthest from everybody first, by the mean distance over the settings; everybody stands at the bottom. Where
+    everybody has no number, as with gaps, by value."""
+    if not any(ALL in line.marks for line in lines):
+        return _ordered(lines, metric)
+    away: dict[str, list[float]] = {}
+    for line in lines:
+        everybody = line.marks.get(ALL)
+        for name, mark in line.marks.items():
+            if everybody is not None:
+                away.setdefault(name, []).append(abs(mark.value - everybody.value))
+    rest = [name for name in _ordered(lines, metric) if name not in away]
+    return sorted(away, key=lambda name: (name == ALL, -sum(away[name]) / len(away[name]), name)) + rest
 
 
 def _row_label(name: str, n: int | None, words: Words, narrow: bool) -> str:
@@ -140,6 +169,7 @@ def _trace(
         "x": [m.value for m in marks],
         "y": [place[m.subgroup] + _offset(index, count) for m in marks],
         "customdata": [m.run_ids for m in marks],
+        "meta": {"settings": [line.setting] * len(marks)},
         "hovertext": [text(m) for m in marks],
         "hoverinfo": "text",
         "marker": {
@@ -160,30 +190,9 @@ def _trace(
     }
 
 
-#: Symbols of the key above the plot, as text.
-_GLYPHS = {
-    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-down": "▼", "pentagon": "⬟",
-    "hexagon": "⬢", "star": "★", "cross": "✚", "x": "✖", "hourglass": "⧗", "bowtie": "⧓",
-}  # fmt: skip
-
-
 def _key(lines: Sequence[Line], layout: Json, theme: Theme, narrow: bool) -> None:
     """Names the symbols in one line above the plot, each in its own colour."""
-    entries = []
-    for line in lines:
-        shades = theme.of(line.method)
-        glyph = _GLYPHS.get(look(line.method).symbol, "●")
-        entries.append(f'<span style="color:{shades.ink}">{glyph} {parts.safe(line.label)}</span>')
-    per_row = 1 if narrow else 3
-    text = "<br>".join("    ".join(entries[i : i + per_row]) for i in range(0, len(entries), per_row))
-    count = -(-len(entries) // per_row)
-    layout["margin"]["t"] = 14 + 18 * count
-    layout["annotations"].append(
-        {
-            "x": 0, "xref": "paper", "y": 1, "yref": "paper", "text": text, "showarrow": False, "align": "left",
-            "xanchor": "left", "yanchor": "bottom", "yshift": 4, "font": {"size": 12, "color": theme.text},
-        }
-    )  # fmt: skip
+    parts.key([(n.label, look(n.method).symbol, theme.of(n.method).ink) for n in lines], layout, theme, narrow)
 
 
 def finding(lines: Sequence[Line], metric: MetricInfo, words: Words, at: str) -> str:

@@ -108,6 +108,8 @@ KNOWN: dict[str, Look] = {
     "dp_sgd_f": Look("purple", "cross", "dash"),
     "past": Look("vermillion", "star", "solid"),
 }
+#: Symbols of what is no method, in order.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "pentagon", "hexagon", "star", "x")
 _SYMBOLS = ("x", "star-square", "hourglass", "bowtie", "star-diamond", "hexagram", "star-triangle-up")
 _DASHES = ("solid", "dot", "dash", "dashdot", "longdash")
 

@@ -37,7 +37,7 @@ def check(figure):
     for row in figure["rows"]:
         assert len(row) == len(figure["columns"])
     for trace in drawn.data:
-        assert trace.x is None or len(trace.x) == len(trace.y)
+        assert trace.type != "scatter" or trace.x is None or len(trace.x) == len(trace.y)
     for axis in ("xaxis", "yaxis"):
         assert not any("overlaying" in one for name, one in layout.items() if name.startswith(("xaxis", "yaxis")))
         settings = layout[axis]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from backend.api.deps import ERRORS, Filters, SessionDep
-from backend.contracts.public import Curves, Frontier
+from backend.contracts.public import AxisMenu, Curves, Frontier
 from backend.contracts.results import Split
 
 router = APIRouter(tags=["curves"], responses=ERRORS)
+menu_router = APIRouter(tags=["series"], responses=ERRORS)
 frontier_router = APIRouter(tags=["frontier"], responses=ERRORS)
 
 #: Jobs that one chart may draw.
@@ -22,8 +23,8 @@ class Axes(Filters):
     """What is drawn of which jobs. What is left out is chosen for the data at hand."""
 
     job_id: list[str] = Field(min_length=1, max_length=MANY_JOBS, description="Jobs to draw, together.")
-    x: str = Field(default="epsilon", max_length=64, description="Metric of the horizontal axis.")
-    y: str = Field(default="loss_gap", max_length=64, description="Metric of the vertical axis.")
+    x: str = Field(default="epsilon", max_length=64, description="Horizontal axis: a metric, or a parameter.")
+    y: str = Field(default="loss_gap", max_length=64, description="Vertical axis: a metric, or a parameter.")
     subgroup: str | None = Field(
         default=None, max_length=300, description="Subgroup of y; left out: everybody, or the first that y has."
     )
@@ -37,6 +38,7 @@ class Axes(Filters):
             "in it on the validation split; or `auto`, which chooses by validation loss where there are many."
         ),
     )
+    as_of: AwareDatetime | None = Field(default=None, description="Leaves out runs that finished later.")
 
 
 class FrontierAxes(Axes):
@@ -58,5 +60,19 @@ def get_frontier(axes: Annotated[FrontierAxes, Query()], session: SessionDep) ->
     """Each metric's better direction is the catalogue's. Best x first."""
     from backend.api.services import charts
 
-    request = charts.Request.model_validate(axes.model_dump(exclude={"degenerate"}))
-    return charts.frontier(session, request, degenerate=axes.degenerate)
+    return charts.frontier(session, charts.Request.model_validate(axes.model_dump()))
+
+
+class OfJobs(Filters):
+    """Of which jobs."""
+
+    job_id: list[str] = Field(min_length=1, max_length=MANY_JOBS, description="Jobs, together.")
+    as_of: AwareDatetime | None = Field(default=None, description="Leaves out runs that finished later.")
+
+
+@menu_router.get("/series", name="get_menu", summary="What can stand on an axis of these jobs")
+def get_menu(wanted: Annotated[OfJobs, Query()], session: SessionDep) -> AxisMenu:
+    """Metrics with the subgroups and splits they were measured on, and the parameters in which settings differ."""
+    from backend.api.services import explorer
+
+    return explorer.menu(session, wanted.job_id, wanted.as_of)

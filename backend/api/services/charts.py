@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,9 +12,19 @@ from sqlalchemy.orm import Session
 
 from backend.analysis import choice as choosing
 from backend.analysis import findings
-from backend.analysis.curves import Axis, build_curves, build_points, mark_frontier, point_labels
+from backend.analysis.curves import (
+    PARAMETER,
+    Axis,
+    Points,
+    SettingSeries,
+    build_curves,
+    curve_points,
+    point_labels,
+    points_of,
+    series_of,
+)
 from backend.analysis.labels import EPSILON, Words, is_family
-from backend.analysis.table import Column, Flags, Floats, RunTable
+from backend.analysis.table import Column, Flags, Floats, Ints, RunTable
 from backend.api.services.tables import RunSet, catalogue_of, run_set, setting_info, words_of
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Curves, Frontier, FrontierPoint
@@ -28,7 +38,6 @@ __all__ = [
     "Request",
     "catalogue_of",
     "curves",
-    "curves_of",
     "frontier",
     "load",
     "load_table",
@@ -52,6 +61,7 @@ class Request(BaseModel):
     split: Split = "test"
     choose: str = AUTO
     as_of: datetime | None = None
+    degenerate: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +159,7 @@ def axis_metric(table: RunTable, name: str, words: Words) -> MetricInfo:
         name=name.replace(".", "_"),
         title=title[:1].upper() + title[1:],
         explanation="A parameter of the settings.",
-        family="parameter",
+        family=PARAMETER,
         higher_is_better=None,
         kind="cost",
     )
@@ -251,29 +261,58 @@ def _choice(whole: RunSet, choose: str, words: Words) -> tuple[choosing.Choice |
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a trade-off shows: points, the curves that they form, their names, and what the data support."""
+
+    points: Points
+    series: list[SettingSeries]
+    labels: Mapping[int, str]
+    finding: findings.Finding
+    caption: str
+
+
+def drawn_of(loaded: Loaded, request: Request) -> Drawn:
+    """The same from loaded data. Names do not depend on the axes: they are kept with the runs."""
+    points = points_of(loaded.table, loaded.x, loaded.y, degenerate=request.degenerate)
+    series, labels = names_of(loaded, request)
+    finding = findings.tradeoff(points, series, loaded.x, loaded.y, loaded.loss, loaded.words)
+    said = caption(loaded, request.split, points.y.seeds, finding.method)
+    return Drawn(points, series, labels, finding, said)
+
+
+def names_of(loaded: Loaded, request: Request) -> tuple[list[SettingSeries], Mapping[int, str]]:
+    """The curves that the drawn settings form, and a name of each setting."""
+
+    def make() -> tuple[Words, list[SettingSeries], Mapping[int, str]]:
+        series = series_of(loaded.table, loaded.words, joined=loaded.choice is not None)
+        return loaded.words, series, labels_of(loaded.table, loaded.words)
+
+    def size(found: tuple[Words, list[SettingSeries], Mapping[int, str]]) -> int:
+        return 300 * len(found[1]) + 200 * len(found[2])
+
+    # A new catalogue may have other titles: words are part of the name under which this is kept.
+    _, series, labels = loaded.runs.keep(("names", request.choose, id(loaded.words)), make, size)
+    return series, labels
+
+
 def curves(session: Session, request: Request) -> Curves:
     """Curves, finding and caption."""
     loaded = load(session, request)
-    return curves_of(loaded, request)
-
-
-def curves_of(loaded: Loaded, request: Request) -> Curves:
-    """The same from loaded data."""
-    drawn = build_curves(loaded.table, loaded.x, loaded.y, loaded.words, joined=loaded.choice is not None)
-    finding = findings.tradeoff(loaded.table, drawn, loaded.x, loaded.y, loaded.loss, loaded.words)
+    drawn = drawn_of(loaded, request)
     return Curves(
         x=request.x,
         y=request.y,
         subgroup=loaded.y.subgroup,
         split=request.split,
         x_subgroup=loaded.x.subgroup,
-        curves=drawn,
-        finding=finding.sentence,
-        caption=caption(loaded, request.split, [p.seeds for c in drawn for p in c.points], finding.method),
+        curves=build_curves(drawn.points, drawn.series, loaded.x, loaded.y, drawn.labels),
+        finding=drawn.finding.sentence,
+        caption=drawn.caption,
     )
 
 
-def frontier(session: Session, request: Request, *, degenerate: bool) -> Frontier:
+def frontier(session: Session, request: Request) -> Frontier:
     """Settings that no other beats. Raises `InvalidRequest` where a metric has no better direction."""
     loaded = load(session, request)
     problems = [
@@ -288,16 +327,14 @@ def frontier(session: Session, request: Request, *, degenerate: bool) -> Frontie
     ]
     if problems:
         raise InvalidRequest("A frontier needs two metrics that have a better direction.", problems=problems)
-    points = build_points(loaded.table, loaded.x, loaded.y, loaded.words)
-    mark_frontier(points, loaded.x, loaded.y, degenerate=degenerate)
-    considered = [p for p in points if p.x is not None and p.y is not None and (degenerate or not p.degenerate)]
-    undefined = sum(p.x is None or p.y is None for p in points)
-    ill = sum(p.degenerate for p in points) if not degenerate else 0
-    best = sorted(
-        (p for p in points if p.on_frontier),
-        key=lambda p: ((p.x or 0.0) * (-1 if loaded.x.metric.higher_is_better else 1), p.setting_id),
-    )
-    words = [caption(loaded, request.split, [p.seeds for p in points], "")]
+    points = points_of(loaded.table, loaded.x, loaded.y, degenerate=request.degenerate)
+    _, labels = names_of(loaded, request)
+    ill = 0 if request.degenerate else int(points.degenerate.sum())
+    undefined = int((~points.drawable).sum())
+    considered = int((points.drawable & (request.degenerate | ~points.degenerate)).sum())
+    best = curve_points(points, loaded.x, loaded.y, labels, np.flatnonzero(points.on_frontier).tolist())
+    best.sort(key=lambda p: ((p.x or 0.0) * (-1 if loaded.x.metric.higher_is_better else 1), p.setting_id))
+    words = [caption(loaded, request.split, points.y.seeds, "")]
     if ill:
         words.append(f"{_count(ill, 'degenerate setting')} left out")
     if undefined:
@@ -307,27 +344,28 @@ def frontier(session: Session, request: Request, *, degenerate: bool) -> Frontie
         y=request.y,
         subgroup=loaded.y.subgroup,
         items=[FrontierPoint.model_validate(p.model_dump()) for p in best],
-        considered=len(considered),
+        considered=considered,
         degenerate_left_out=ill,
         caption="; ".join(words),
     )
 
 
-def caption(loaded: Loaded, split: str, seeds: Sequence[int], extra: str) -> str:
+def caption(loaded: Loaded, split: str, seeds: Sequence[int] | Ints, extra: str) -> str:
     """The line below a chart: data, n, seeds, interval, what was left out, how settings were chosen, the test."""
     table, words = loaded.table, loaded.words
     if not len(table):
         return "No results yet"
-    datasets = sorted({words.dataset(table.infos[s].dataset) for s, _ in table.blocks()})
+    datasets = sorted({words.dataset(name) for name in {info.dataset for info in table.ordered_infos}})
     parts = [f"{', '.join(datasets)}, {split} split"]
     n = loaded.y.column.n[loaded.y.column.n > 0]
     if len(n):
         smallest = "smallest subgroup n" if is_family(loaded.y.subgroup) else "n"
         low, high = int(n.min()), int(n.max())
         parts.append(f"{smallest} = {low:,}" if low == high else f"{smallest} = {low:,} to {high:,}")
-    with_numbers = [s for s in seeds if s > 0]
-    if with_numbers:
-        low, high = min(with_numbers), max(with_numbers)
+    with_numbers = np.asarray(seeds, dtype=np.int64)
+    with_numbers = with_numbers[with_numbers > 0]
+    if len(with_numbers):
+        low, high = int(with_numbers.min()), int(with_numbers.max())
         counted = _count(low, "seed") if low == high else f"{low} to {high} seeds"
         interval = ", no interval" if high == 1 else ", mean with 95 % Student t interval"
         parts.append(counted + interval)

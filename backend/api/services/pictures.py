@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from backend.analysis.intervals import mean_interval
 from backend.analysis.labels import Words, is_family, value_text
 from backend.analysis.table import Flags, RunTable
-from backend.api.services import charts
+from backend.api.services import charts, explorer
 from backend.contracts.public import Figure
 from backend.contracts.results import ALL, Problem
 from backend.contracts.spec import INTERSECTION
@@ -23,7 +24,6 @@ from backend.figures.history import HistoryLine, history
 from backend.figures.roc import RocLine, average, roc
 from backend.figures.subgroups import Line, Mark, subgroups
 from backend.figures.theme import THEMES, Theme, ThemeName
-from backend.figures.tradeoff import tradeoff
 from backend.store import measurements, runs
 from backend.store.tables import RunRow
 
@@ -41,7 +41,20 @@ class Request(charts.Request):
     series: str | None = None
     method: str | None = None
     epsilon: float | None = None
+    setting: int | None = None
     frontier: bool = False
+    color: str | None = None
+    size: str | None = None
+    facet: str | None = None
+    metrics: list[str] = Field(default_factory=list)
+    x_log: bool | None = None
+    y_log: bool | None = None
+    x_min: float | None = None
+    x_max: float | None = None
+    y_min: float | None = None
+    y_max: float | None = None
+    ranges: Literal["shared", "free"] = "shared"
+    order: Literal["value", "gap"] = "value"
     theme: ThemeName = "light"
     width: int | None = None
 
@@ -62,16 +75,27 @@ class Selected:
         return len(self.table) == 1
 
 
-def figure(session: Session, name: str, request: Request) -> Figure:
-    """The figure of that name. Raises `InvalidRequest` where neither jobs nor a run are named."""
-    if not request.job_id and (request.run_id is None or name == "tradeoff"):
+#: Figures of several runs only.
+OF_JOBS = ("tradeoff", "parallel", "intersections", "audit")
+
+
+def figure(session: Session, name: str, request: Request, *, whole_table: bool = False) -> Figure:
+    """The figure of that name. Raises `InvalidRequest` where neither jobs nor a run are named.
+
+    `whole_table`: with all rows of the table, where the page is given the first ones only.
+    """
+    if not request.job_id and (request.run_id is None or name in OF_JOBS):
         problem = Problem(field="job_id", expected="the id of at least one study", fix="Add job_id=... to the address.")
         raise InvalidRequest("A figure needs to know of which study.", problems=[problem])
     theme = THEMES[request.theme]
     if name == "tradeoff":
-        loaded = charts.load(session, request)
-        curves = charts.curves_of(loaded, request)
-        return tradeoff(curves, loaded.words, theme, frontier=request.frontier, width=request.width)
+        return explorer.tradeoff_figure(session, request, theme, whole_table=whole_table)
+    if name == "parallel":
+        return explorer.parallel(session, request, theme, whole_table=whole_table)
+    if name == "audit":
+        return explorer.audit(session, request, theme)
+    if name == "intersections":
+        return explorer.intersections(session, request, select_jobs(session, request, most=None), theme)
     selected = select_run(session, request.run_id) if request.run_id else select_jobs(session, request)
     draw = {"subgroups": _subgroups, "roc": _roc, "history": _history, "clipping": _clipping}[name]
     return draw(session, request, selected, theme)
@@ -94,10 +118,14 @@ def select_run(session: Session, key: str) -> Selected:
     return Selected(table, {row.setting_id: label}, "", caption, words)
 
 
-def select_jobs(session: Session, request: Request) -> Selected:
-    """Of each method the settings at one epsilon, and what is not private."""
+#: Settings that a figure of single settings can tell apart.
+MOST_SETTINGS = 24
+
+
+def select_jobs(session: Session, request: Request, *, most: int | None = MOST_SETTINGS) -> Selected:
+    """Of each method the settings at one epsilon, and what is not private; the first `most` of them."""
     words = charts.words_of(session)
-    table = charts.load_table(session, request.job_id)
+    table = charts.load_table(session, request.job_id, request.as_of)
     choice, by = charts.choice_of(session, request, table, words)
     if choice is not None:
         table = table.take(table.only(choice.settings))
@@ -109,6 +137,14 @@ def select_jobs(session: Session, request: Request) -> Selected:
     epsilon = _epsilon(request.epsilon, methods)
     at = f" at ε = {value_text(epsilon)}" if epsilon is not None else ""
     kept = [s for s, _ in table.blocks() if table.infos[s].epsilon in (None, epsilon)]
+    whole = len(kept)
+    # By turns one setting of each method, so that none is missing where not all can be drawn.
+    if most is not None and whole > most:
+        turns: dict[str, int] = {}
+        rank = {}
+        for s in kept:
+            rank[s] = turns[table.infos[s].method] = turns.get(table.infos[s].method, -1) + 1
+        kept = sorted(sorted(kept, key=lambda s: (rank[s], s))[:most])
     table = table.take(table.only(kept))
     # The epsilon is in the title: the labels need not repeat it.
     labels = {
@@ -122,6 +158,8 @@ def select_jobs(session: Session, request: Request) -> Selected:
         low, high = min(seeds), max(seeds)
         counted = f"{low} to {high} seeds" if low != high else f"{low} seed{'' if low == 1 else 's'}"
         parts.append(counted)
+    if len(kept) < whole:
+        parts.append(f"{len(kept)} of {whole:,} settings drawn")
     if choice is not None and by is not None:
         parts.append(f"per method and ε the setting with the best validation {by.name}")
     return Selected(table, labels, at, "; ".join(parts) or "No results yet", words)
@@ -162,13 +200,22 @@ def _subgroups(session: Session, request: Request, selected: Selected, theme: Th
         }
         info = table.infos[setting]
         lines.append(
-            Line(info.method, selected.labels[setting], not info.private, _mostly(table.degenerate[block]), marks)
+            Line(
+                info.method,
+                selected.labels[setting],
+                not info.private,
+                _mostly(table.degenerate[block]),
+                marks,
+                setting,
+            )
         )
     over = "95 % intervals over rows" if selected.one_run else "mean with 95 % Student t interval over seeds"
     caption = f"{selected.caption}; {request.split} split; {over}; fewer than 20 rows hollow"
     if metric.name == "loss" or metric.kind == "fairness":
         caption += "; a model that has learnt nothing treats all alike"
-    return subgroups(lines, metric, words, theme, at=selected.at, caption=caption, width=request.width)
+    return subgroups(
+        lines, metric, words, theme, at=selected.at, caption=caption, width=request.width, order=request.order
+    )
 
 
 def _in_family(subgroup: str, family: str | None) -> bool:
