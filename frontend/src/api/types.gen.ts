@@ -165,6 +165,38 @@ export type Attribute = {
 };
 
 /**
+ * AxisMenu
+ *
+ * What can stand on an axis, in colour or size, of some jobs.
+ */
+export type AxisMenu = {
+    /**
+     * Metrics
+     */
+    metrics: Array<MenuMetric>;
+    /**
+     * Parameters
+     */
+    parameters: Array<MenuParameter>;
+    /**
+     * Methods
+     */
+    methods: Array<string>;
+    /**
+     * Epsilons
+     */
+    epsilons: Array<number>;
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Settings
+     */
+    settings: number;
+};
+
+/**
  * Bundle
  *
  * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
@@ -1833,6 +1865,64 @@ export type MeasurementOut = {
      * High
      */
     high: number | null;
+};
+
+/**
+ * MenuMetric
+ *
+ * A metric that was measured, and on whom.
+ */
+export type MenuMetric = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Higher Is Better
+     */
+    higher_is_better: boolean | null;
+    /**
+     * Subgroups
+     */
+    subgroups: Array<string>;
+    /**
+     * Splits
+     */
+    splits: Array<string>;
+};
+
+/**
+ * MenuParameter
+ *
+ * A parameter in which the settings differ.
+ */
+export type MenuParameter = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Numeric
+     */
+    numeric: boolean;
+    /**
+     * Values
+     *
+     * How many values it takes.
+     */
+    values: number;
 };
 
 /**
@@ -4237,6 +4327,48 @@ export type FrontierGetFrontierResponses = {
 
 export type FrontierGetFrontierResponse = FrontierGetFrontierResponses[keyof FrontierGetFrontierResponses];
 
+export type SeriesGetMenuData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Job Id
+         *
+         * Jobs, together.
+         */
+        job_id: Array<string>;
+        /**
+         * As Of
+         *
+         * Leaves out runs that finished later.
+         */
+        as_of?: string | null;
+    };
+    url: '/api/series';
+};
+
+export type SeriesGetMenuErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type SeriesGetMenuError = SeriesGetMenuErrors[keyof SeriesGetMenuErrors];
+
+export type SeriesGetMenuResponses = {
+    /**
+     * Successful Response
+     */
+    200: AxisMenu;
+};
+
+export type SeriesGetMenuResponse = SeriesGetMenuResponses[keyof SeriesGetMenuResponses];
+
 export type FiguresGetFigureData = {
     body?: never;
     path: {
@@ -4245,7 +4377,7 @@ export type FiguresGetFigureData = {
          *
          * Which figure.
          */
-        name: 'tradeoff' | 'subgroups' | 'roc' | 'history' | 'clipping';
+        name: 'tradeoff' | 'subgroups' | 'roc' | 'history' | 'clipping' | 'parallel' | 'intersections' | 'audit';
     };
     query?: {
         /**
@@ -4263,13 +4395,13 @@ export type FiguresGetFigureData = {
         /**
          * X
          *
-         * tradeoff: metric of the horizontal axis.
+         * tradeoff: horizontal axis, a metric or parameter.
          */
         x?: string;
         /**
          * Y
          *
-         * tradeoff: metric of the vertical axis.
+         * tradeoff: vertical axis, a metric or parameter.
          */
         y?: string;
         /**
@@ -4291,7 +4423,7 @@ export type FiguresGetFigureData = {
         /**
          * Metric
          *
-         * subgroups: what is compared.
+         * subgroups, intersections: which.
          */
         metric?: string | null;
         /**
@@ -4309,7 +4441,7 @@ export type FiguresGetFigureData = {
         /**
          * Method
          *
-         * clipping: of which private method.
+         * clipping, intersections: of which.
          */
         method?: string | null;
         /**
@@ -4325,11 +4457,101 @@ export type FiguresGetFigureData = {
          */
         choose?: string;
         /**
+         * Setting
+         *
+         * intersections: one setting instead of a method's mean.
+         */
+        setting?: number | null;
+        /**
          * Frontier
          *
-         * tradeoff: join the settings that no other beats.
+         * tradeoff: join the settings that no other beats, and say how often each is one.
          */
         frontier?: boolean;
+        /**
+         * Degenerate
+         *
+         * tradeoff: whether degenerate settings can be on the frontier.
+         */
+        degenerate?: boolean;
+        /**
+         * Color
+         *
+         * tradeoff: a metric, a parameter, `method`, `dataset` or `model`.
+         */
+        color?: string | null;
+        /**
+         * Size
+         *
+         * tradeoff: a metric or a numeric parameter.
+         */
+        size?: string | null;
+        /**
+         * Facet
+         *
+         * tradeoff: small multiples by `method`, `dataset`, `model`, a parameter, or the subgroups of an attribute such as `sex` or `sex & race`.
+         */
+        facet?: string | null;
+        /**
+         * Metrics
+         *
+         * parallel: metrics and parameters, in order.
+         */
+        metrics?: Array<string>;
+        /**
+         * X Log
+         *
+         * tradeoff: logarithmic horizontal axis; left out: as fits.
+         */
+        x_log?: boolean | null;
+        /**
+         * Y Log
+         *
+         * tradeoff: logarithmic vertical axis.
+         */
+        y_log?: boolean | null;
+        /**
+         * X Min
+         *
+         * tradeoff: fixed lower end.
+         */
+        x_min?: number | null;
+        /**
+         * X Max
+         */
+        x_max?: number | null;
+        /**
+         * Y Min
+         */
+        y_min?: number | null;
+        /**
+         * Y Max
+         */
+        y_max?: number | null;
+        /**
+         * Ranges
+         *
+         * tradeoff: axes of small multiples.
+         */
+        ranges?: 'shared' | 'free';
+        /**
+         * Order
+         *
+         * subgroups: worst first, or furthest from everybody first.
+         */
+        order?: 'value' | 'gap';
+        /**
+         * As Of
+         *
+         * Leaves out runs that finished later.
+         */
+        as_of?: string | null;
+        /**
+         * Format
+         *
+         * csv: the table, with all of its rows.
+         */
+        format?: 'json' | 'csv';
         /**
          * Theme
          */
@@ -4359,7 +4581,7 @@ export type FiguresGetFigureError = FiguresGetFigureErrors[keyof FiguresGetFigur
 
 export type FiguresGetFigureResponses = {
     /**
-     * Successful Response
+     * A figure, or its table.
      */
     200: Figure;
 };
