@@ -121,6 +121,77 @@ def test_stopped_in_order_and_started_again(tmp_path: Path) -> None:
         check_every_run_once(server, job_id)
 
 
+#: The runs of two settings after 24 shadow models each.
+SHADOWED: dict[str, Any] = {
+    **SPEC,
+    "methods": [{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": 2.0}}],
+    "evaluation": {"attacks": [{"name": "lira", "params": {"shadow_models": 24}}]},
+}
+
+
+def begin_shadows(server: Server, epochs: int) -> tuple[str, dict[Path, int]]:
+    """Submits and waits until some shadow models are trained and no run; their files with the time of each."""
+    training = {"epochs": epochs, "batch_size": 64, "learning_rate": 0.05}
+    job_id: str = server.submit({**SHADOWED, "training": training})["id"]
+    before = set((server.data_dir / "cache" / "shadows").glob("*/*.npy"))
+
+    def some() -> list[Path]:
+        found = set((server.data_dir / "cache" / "shadows").glob("*/*.npy")) - before
+        said = server.job(job_id)["progress"]["message"]
+        return sorted(found) if len(found) >= 3 and said.startswith("Training shadow models") else []
+
+    files: list[Path] = wait_for(some, server.explain)
+    return job_id, {file: file.stat().st_mtime_ns for file in files}
+
+
+def check_shadowed(server: Server, job_id: str, kept: dict[Path, int]) -> None:
+    """Every run once with its attack; shadow models that were there are the same files, and none is missing."""
+    runs = server.runs(job_id)
+    assert [run["status"] for run in runs] == ["succeeded"] * 8
+    with_attack = {
+        m["run_id"] for m in server.get("/api/measurements", job_id=job_id, metric="lira_auc", subgroup="all")["items"]
+    }
+    assert with_attack == {run["id"] for run in runs}
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    folders = {file.parent for file in kept}
+    assert all(len(list(folder.glob("*.npy"))) == 24 for folder in folders)
+    database = Database(f"sqlite:///{server.data_dir / 'equipoise.sqlite'}")
+    with database.read() as session:
+        query = text("SELECT type, data FROM job_events WHERE job_id = :job")
+        events = session.execute(query, {"job": job_id}).all()
+    database.dispose()
+    announced = [data for kind, data in events if kind == "run"]
+    assert len(announced) == 8
+    assert max(Counter(announced).values()) == 1
+
+
+def test_worker_killed_while_shadow_models_are_trained(server: Server) -> None:
+    job_id, kept = begin_shadows(server, epochs=60)
+    worker, attempts = server.worker_pid(), server.attempt_pids()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not any(alive(pid) for pid in attempts))
+    assert server.job(job_id)["finished"] == 0
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "succeeded", job["problem"]
+    assert job["attempt"] >= 2
+    check_shadowed(server, job_id, kept)
+
+
+def test_cancelled_while_shadow_models_are_trained_then_retried(server: Server) -> None:
+    job_id, kept = begin_shadows(server, epochs=61)
+    attempts = server.attempt_pids()
+    server.post(f"/api/jobs/{job_id}/cancel")
+    job = server.wait_until(job_id, ended)
+    assert (job["status"], job["finished"]) == ("cancelled", 0)
+    # None is held any more: another study that asks for them may have them.
+    assert {run["status"] for run in server.runs(job_id)} == {"queued"}
+    wait_for(lambda: not any(alive(pid) for pid in attempts))
+    server.post(f"/api/jobs/{job_id}/retry")
+    job = server.wait_until(job_id, ended)
+    assert job["status"] == "succeeded", job["problem"]
+    check_shadowed(server, job_id, kept)
+
+
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     training = {"epochs": 400, "batch_size": 512, "learning_rate": 0.05}
     spec = {**SPEC, "methods": [{"name": "dp_sgd", "params": {"epsilon": [3.0]}}], "training": training, "seeds": 1}
