@@ -221,7 +221,7 @@ class Nearest(Contract):
     thresholds: list[float]
 
 
-class Evaluation(Contract):
+class Feasibility(Contract):
     """The answer: sentences first, then the settings, then what each limit costs."""
 
     headline: str

@@ -10,7 +10,7 @@ from pydantic import Field
 from backend.api.deps import ERRORS, ContextDep, NoFiltersDep, Paged, PersonDep, SessionDep
 from backend.contracts.operating_points import (
     Choice,
-    Evaluation,
+    Feasibility,
     FigureQuestion,
     OperatingPoint,
     Question,
@@ -36,7 +36,7 @@ class PointFilters(Paged):
 
 
 @router.post("/evaluate", name="evaluate", summary="Which settings meet these constraints, and which is best")
-def evaluate(_: NoFiltersDep, question: Question, session: SessionDep) -> Evaluation:
+def evaluate(_: NoFiltersDep, question: Question, session: SessionDep) -> Feasibility:
     """Reasons for the rest, how surely over seeds, and what moving each threshold does. Stores nothing."""
     from backend.api.services import operating_points
 

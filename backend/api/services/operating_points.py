@@ -24,7 +24,7 @@ from backend.contracts.operating_points import (
     Choice,
     Constraint,
     ConstraintFacts,
-    Evaluation,
+    Feasibility,
     FigureQuestion,
     Frozen,
     Gain,
@@ -256,12 +256,12 @@ def _excluded(
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(session: Session, question: Question) -> Evaluation:
+def evaluate(session: Session, question: Question) -> Feasibility:
     """Which settings meet the constraints, which is best, and what each limit costs."""
     return answer(prepare(session, question))
 
 
-def answer(work: Work) -> Evaluation:
+def answer(work: Work) -> Feasibility:
     """The same from loaded data."""
     question, verdicts = work.question, work.verdicts
     limit = question.limit
@@ -274,7 +274,7 @@ def answer(work: Work) -> Evaluation:
     ties = set(work.ranking.ties.tolist())
     counts = [int((verdicts.status == code).sum()) for code in range(4)]
     nearest = _nearest(work, violation) if not counts[points.FEASIBLE] else []
-    return Evaluation(
+    return Feasibility(
         headline=headline(work),
         sentences=_sentences(work, counts),
         caption=_caption(work),
@@ -613,7 +613,8 @@ def _gains(work: Work, s: int) -> tuple[list[Gain], list[str]]:
     winner = work.ranking.winner
     if winner is None:
         return [], []
-    gains, told = [], []
+    gains: list[Gain] = []
+    told: list[str] = []
     for one, metric, goal in zip(work.question.objectives, work.metrics, work.goals, strict=True):
         values = goal.values if goal.higher else -goal.values
         difference = points.against(values, work.blocks, winner)

@@ -201,7 +201,7 @@ export type AxisMenu = {
  *
  * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
  */
-export type BundleInput = {
+export type Bundle = {
     /**
      * Format
      */
@@ -216,72 +216,7 @@ export type BundleInput = {
      * Release of Equipoise that made the bundle.
      */
     release: string;
-    spec: JobSpecInput;
-    /**
-     * Data Hash
-     *
-     * SHA-256 of the dataset's source bytes.
-     */
-    data_hash: string | null;
-    /**
-     * Engine Version
-     *
-     * Hash of the code that trains, accounts and evaluates.
-     */
-    engine_version: string;
-    /**
-     * Metrics Version
-     */
-    metrics_version: string;
-    /**
-     * Parts
-     */
-    parts: Array<BundlePart>;
-    /**
-     * Python
-     */
-    python?: string;
-    /**
-     * Packages
-     *
-     * Installed packages by name: the lock.
-     */
-    packages?: {
-        [key: string]: string;
-    };
-    /**
-     * Runs
-     */
-    runs: Array<BundleRun>;
-    /**
-     * Series
-     *
-     * What was measured, for `verify`.
-     */
-    series?: Array<BundleSeries>;
-};
-
-/**
- * Bundle
- *
- * A study, whole. `spec` names its seeds one by one; `packages` are those of the worker that offered its code.
- */
-export type BundleOutput = {
-    /**
-     * Format
-     */
-    format?: 'equipoise-bundle-1';
-    /**
-     * Made At
-     */
-    made_at: string;
-    /**
-     * Release
-     *
-     * Release of Equipoise that made the bundle.
-     */
-    release: string;
-    spec: JobSpecOutput;
+    spec: JobSpec;
     /**
      * Data Hash
      *
@@ -1052,7 +987,7 @@ export type Difference = {
  *
  * What is measured on each run besides the standard metrics of the task.
  */
-export type EvaluationInput = {
+export type Evaluation = {
     /**
      * Attacks
      */
@@ -1131,6 +1066,78 @@ export type ExposedRecord = {
      * Those of the study that it is in.
      */
     subgroups: Array<string>;
+};
+
+/**
+ * Feasibility
+ *
+ * The answer: sentences first, then the settings, then what each limit costs.
+ */
+export type Feasibility = {
+    /**
+     * Headline
+     */
+    headline: string;
+    /**
+     * Sentences
+     */
+    sentences: Array<string>;
+    /**
+     * Caption
+     */
+    caption: string;
+    /**
+     * Settings
+     */
+    settings: number;
+    /**
+     * Feasible
+     */
+    feasible: number;
+    /**
+     * Infeasible
+     */
+    infeasible: number;
+    /**
+     * Unknown
+     */
+    unknown: number;
+    /**
+     * Excluded
+     */
+    excluded: number;
+    /**
+     * Winner
+     */
+    winner: number | null;
+    /**
+     * Met
+     *
+     * Feasible settings, the best first, at most `limit`.
+     */
+    met: Array<SettingVerdict>;
+    /**
+     * Others
+     *
+     * The rest, the nearest first, at most `limit`.
+     */
+    others: Array<SettingVerdict>;
+    /**
+     * Constraints
+     */
+    constraints: Array<ConstraintFacts>;
+    /**
+     * Sensitivity
+     */
+    sensitivity: Array<Sensitivity>;
+    /**
+     * Weights
+     */
+    weights: Array<WeightRange>;
+    /**
+     * Nearest
+     */
+    nearest: Array<Nearest>;
 };
 
 /**
@@ -1702,7 +1709,7 @@ export type JobDetail = {
      * That audits refute the claimed epsilon of some of its runs.
      */
     alarm?: string | null;
-    spec: JobSpecOutput;
+    spec: JobSpec;
     /**
      * Subgroups
      *
@@ -1716,7 +1723,7 @@ export type JobDetail = {
  *
  * A study: dataset, model, methods, training, seeds and evaluation.
  */
-export type JobSpecInput = {
+export type JobSpec = {
     /**
      * Name
      */
@@ -1743,58 +1750,7 @@ export type JobSpecInput = {
      * Seeds to train with, or how many (0, 1, ...).
      */
     seeds?: Array<number> | number;
-    evaluation?: EvaluationInput;
-    /**
-     * Tags
-     */
-    tags?: Array<string>;
-    /**
-     * Priority
-     *
-     * Higher runs earlier.
-     */
-    priority?: number;
-    /**
-     * Preset
-     *
-     * The preset this study came from.
-     */
-    preset?: string | null;
-};
-
-/**
- * JobSpec
- *
- * A study: dataset, model, methods, training, seeds and evaluation.
- */
-export type JobSpecOutput = {
-    /**
-     * Name
-     */
-    name?: string;
-    /**
-     * Description
-     */
-    description?: string;
-    dataset: DatasetChoice;
-    model: ModelChoice;
-    /**
-     * Methods
-     */
-    methods: Array<MethodChoice>;
-    /**
-     * Training
-     */
-    training?: {
-        [key: string]: JsonValue;
-    };
-    /**
-     * Seeds
-     *
-     * Seeds to train with, or how many (0, 1, ...).
-     */
-    seeds?: Array<number> | number;
-    evaluation?: BackendContractsSpecEvaluation;
+    evaluation?: Evaluation;
     /**
      * Tags
      */
@@ -2381,7 +2337,7 @@ export type Preset = {
      * Citation
      */
     citation: string;
-    spec: JobSpecOutput;
+    spec: JobSpec;
     /**
      * Minutes
      *
@@ -3505,90 +3461,6 @@ export type Worker = {
     jobs?: Array<string>;
 };
 
-/**
- * Evaluation
- *
- * The answer: sentences first, then the settings, then what each limit costs.
- */
-export type BackendContractsOperatingPointsEvaluation = {
-    /**
-     * Headline
-     */
-    headline: string;
-    /**
-     * Sentences
-     */
-    sentences: Array<string>;
-    /**
-     * Caption
-     */
-    caption: string;
-    /**
-     * Settings
-     */
-    settings: number;
-    /**
-     * Feasible
-     */
-    feasible: number;
-    /**
-     * Infeasible
-     */
-    infeasible: number;
-    /**
-     * Unknown
-     */
-    unknown: number;
-    /**
-     * Excluded
-     */
-    excluded: number;
-    /**
-     * Winner
-     */
-    winner: number | null;
-    /**
-     * Met
-     *
-     * Feasible settings, the best first, at most `limit`.
-     */
-    met: Array<SettingVerdict>;
-    /**
-     * Others
-     *
-     * The rest, the nearest first, at most `limit`.
-     */
-    others: Array<SettingVerdict>;
-    /**
-     * Constraints
-     */
-    constraints: Array<ConstraintFacts>;
-    /**
-     * Sensitivity
-     */
-    sensitivity: Array<Sensitivity>;
-    /**
-     * Weights
-     */
-    weights: Array<WeightRange>;
-    /**
-     * Nearest
-     */
-    nearest: Array<Nearest>;
-};
-
-/**
- * Evaluation
- *
- * What is measured on each run besides the standard metrics of the task.
- */
-export type BackendContractsSpecEvaluation = {
-    /**
-     * Attacks
-     */
-    attacks?: Array<AttackChoice>;
-};
-
 export type HealthHealthData = {
     body?: never;
     path?: never;
@@ -3664,7 +3536,7 @@ export type PresetsListPresetsResponses = {
 export type PresetsListPresetsResponse = PresetsListPresetsResponses[keyof PresetsListPresetsResponses];
 
 export type JobsPreviewData = {
-    body: JobSpecInput;
+    body: JobSpec;
     path?: never;
     query?: never;
     url: '/api/jobs/preview';
@@ -3761,7 +3633,7 @@ export type JobsListJobsResponses = {
 export type JobsListJobsResponse = JobsListJobsResponses[keyof JobsListJobsResponses];
 
 export type JobsCreateJobData = {
-    body: JobSpecInput;
+    body: JobSpec;
     headers?: {
         /**
          * Idempotency-Key
@@ -4861,7 +4733,7 @@ export type OperatingPointsEvaluateResponses = {
     /**
      * Successful Response
      */
-    200: BackendContractsOperatingPointsEvaluation;
+    200: Feasibility;
 };
 
 export type OperatingPointsEvaluateResponse = OperatingPointsEvaluateResponses[keyof OperatingPointsEvaluateResponses];
@@ -5106,13 +4978,13 @@ export type BundlesGetBundleResponses = {
     /**
      * Successful Response
      */
-    200: BundleOutput;
+    200: Bundle;
 };
 
 export type BundlesGetBundleResponse = BundlesGetBundleResponses[keyof BundlesGetBundleResponses];
 
 export type BundlesCheckBundleData = {
-    body: BundleInput;
+    body: Bundle;
     path?: never;
     query?: never;
     url: '/api/bundles/check';

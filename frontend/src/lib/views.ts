@@ -1,6 +1,7 @@
 /** What each page keeps in its address. Unknown or odd values are dropped, never shown. */
 import type { JobStatus } from '~/data/types'
 import { budget } from './budgets'
+import { type OperatingView, operating } from './operating'
 import { flag, list, name, oneOf, text } from './search'
 
 type Raw = Record<string, unknown>
@@ -103,13 +104,14 @@ export const study = (raw: Raw): StudyView => ({
   down: flag(raw.down),
 })
 
-export interface ExploreView extends TradeoffView {
+export interface ExploreView extends TradeoffView, OperatingView {
   jobs?: string[]
   frontier?: boolean
 }
 
 export const explore = (raw: Raw): ExploreView => ({
   ...tradeoff(raw),
+  ...operating(raw),
   jobs: list(raw.jobs),
   frontier: flag(raw.frontier),
 })

@@ -10,6 +10,7 @@ import { isLive, jobQuery } from '~/data/queries'
 import { measurementsCsv } from '~/lib/links'
 import type { ExploreView } from '~/lib/views'
 import { ExploreControls } from './ExploreControls'
+import { OperatingPoint } from './operating/OperatingPoint'
 import { useExploreJobs } from './useExploreJobs'
 
 const route = getRouteApi('/explore')
@@ -70,6 +71,7 @@ export function ExplorePage() {
           }
         />
       )}
+      {jobs.length > 0 && <OperatingPoint jobs={jobs} view={view} onChange={set} />}
     </>
   )
 }
