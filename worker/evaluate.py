@@ -46,6 +46,8 @@ class Prepared:
     work: Work
     #: Shadow models of the setting, where one of its attacks needs them.
     references: References | None = None
+    #: Where it is trained, and audits with it.
+    device: str = "cpu"
 
 
 def evaluate(prepared: Prepared, trained: Trained) -> RunResult:

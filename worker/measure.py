@@ -188,7 +188,12 @@ def measure_fleet(
         yield from (shadows.keep(p.config, p.data, t, cache_dir) for p, t in done if shadows.is_shadow(p.config))
         yield from evaluate_many(
             [
-                (replace(p, references=shadows.references(p.config.setting, cache_dir, train_shadows)), t)
+                (
+                    replace(
+                        p, references=shadows.references(p.config.setting, cache_dir, train_shadows), device=device
+                    ),
+                    t,
+                )
                 for p, t in runs
             ]
         )

@@ -1,7 +1,7 @@
 """Whether an audit refutes a claimed epsilon: the rule by which alarms are raised.
 
-An audit leaves four measurements of a run, `<audit>_epsilon` (a lower bound at 95 % confidence), `<audit>_correct`,
-`<audit>_guesses` and `<audit>_p_at_claim` (the p-value of the claimed epsilon). Of many honest audits one in twenty has
+An audit leaves at least two measurements of a run, `<audit>_epsilon` (a lower bound at 95 % confidence) and
+`<audit>_p_at_claim` (the p-value of the claim). Of many honest audits one in twenty has
 a p-value below 0.05, so an alarm needs one below 0.05 divided by the number of audits of the job (Bonferroni): whatever
 their number, a job whose claims are all true raises one in at most 5 % of cases.
 """
@@ -51,11 +51,13 @@ def of_run(audits: Sequence[Audited], run: str) -> str | None:
         return None
     worst = min(mine, key=lambda one: one.p)
     claim = "" if worst.claim is None else f" of {worst.claim:.3g}"
-    bound = "" if worst.bound is None else f": it leaks at least \u03b5 = {worst.bound:.3g} (95 % confidence)"
+    # A broken part of the mechanism refutes the claim whatever the bound that the other parts allow.
+    exceeded = worst.bound is not None and (worst.claim is None or worst.bound > worst.claim)
+    bound = "" if not exceeded else f": it leaks at least \u03b5 = {worst.bound:.3g} (95 % confidence)"
     count = len(audits)
     corrected = "" if count == 1 else f", corrected for {count} audits"
     return (
-        f"An audit refutes the claimed \u03b5{claim}{bound}. If the claim were true, so many right guesses would have "
+        f"An audit refutes the claimed \u03b5{claim}{bound}. If the claim were true, what was seen would have "
         f"probability {worst.p:.2g} (alarm below {LEVEL / count:.2g}{corrected}). "
         "Do not rely on this run's privacy until the cause is found."
     )

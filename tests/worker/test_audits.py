@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from backend.contracts.catalogue import MetricInfo
+from worker.attacks._canaries import trained_by
 from worker.attacks.many_run_audit import PLUGIN as MANY
 from worker.attacks.one_run_audit import PLUGIN as ONE
 from worker.attacks.one_run_audit import likelihood, sizes
@@ -23,6 +24,7 @@ from worker.testing import toy_table, toy_work
 from worker.training import opacus_trainer
 from worker.training.engine import Canaries, choose
 from worker.training.engines import ENGINES
+from worker.training.fleet.stacked import StackedEngine
 from worker.training.opacus_trainer import OpacusEngine
 from worker.training.streams import Streams
 
@@ -93,10 +95,20 @@ def test_a_gradient_canary_adds_one_sensitivity_where_it_is_drawn_and_nothing_el
     assert seen.max() < 1 + 1e-4
 
 
-def test_other_engines_leave_works_with_canaries_alone():
+def test_engines_that_take_no_canaries_leave_works_with_them_alone():
+    work = replace(prepared().work, canaries=Canaries(np.arange(2), np.ones(2, bool)))
+    assert choose(work, ENGINES).name == "fleet-cpu"
+    stacked, opacus = StackedEngine(), OpacusEngine()
+    assert choose(work, [stacked, opacus]) is opacus
+
+
+def test_an_audit_trains_in_the_engine_of_the_run_and_where_that_takes_no_canaries_in_another():
     work = prepared().work
-    assert choose(work, ENGINES).name != "opacus"
-    assert choose(replace(work, canaries=Canaries(np.arange(2), np.ones(2, bool))), ENGINES).name == "opacus"
+    seen = replace(work, canaries=Canaries(np.arange(2), np.ones(2, bool)))
+    for name in ("fleet-cpu", "fleet-torch", "opacus"):
+        assert [one.engine for one in trained_by("cpu", name, [work])] == [name]
+    for name, used in (("fleet-cpu", "fleet-cpu"), ("fleet-torch", "fleet-cpu"), ("opacus", "opacus")):
+        assert [one.engine for one in trained_by("cpu", name, [seen])] == [used]
 
 
 def test_the_likelihood_ratio():

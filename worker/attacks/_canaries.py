@@ -17,8 +17,9 @@ from backend.contracts.catalogue import MetricInfo
 from backend.contracts.results import ALL
 from worker.metrics._figures import Figure
 from worker.privacy.audit import Bound
-from worker.training.engine import Engine, Examples, Trained, Work, choose
-from worker.training.engines import ENGINES
+from worker.training.engine import Canaries, Examples, Trained, Work, choose
+from worker.training.engines import engines
+from worker.training.initial import build
 from worker.training.losses import per_record_numpy
 from worker.training.streams import Purpose, Streams, own_key, uniforms
 
@@ -111,10 +112,24 @@ def with_rows(work: Work, canaries: Examples, streams: Streams, key: str) -> Wor
     return replace(work, key=key, streams=streams, train=added, public_rows=len(train))
 
 
-def trained_by(engine_name: str, works: Sequence[Work]) -> list[Trained]:
-    """All of them, in order, by the engine that trained the run, on the processor."""
-    engine: Engine | None = next((e for e in ENGINES if e.name == engine_name and e.refuses(works[0]) is None), None)
-    done = {one.key: one for one in (engine or choose(works[0], ENGINES)).train(works)}
+def gradient_canaries(work: Work, count: int, streams: Streams) -> Canaries:
+    """At most `count` of them, at places drawn among all weights, each included with probability one half."""
+    weights = sum(p.numel() for p in build(work).parameters() if p.requires_grad)
+    count = min(count, weights)
+    places = np.argsort(uniforms(streams.own, Purpose.CANARY_CHOICE, 0, weights))[:count]
+    return Canaries(places, coins(streams, count))
+
+
+def coins(streams: Streams, count: int) -> Array:
+    """`[count]` whether each canary is in the data."""
+    return uniforms(streams.own, Purpose.CANARY_INCLUDED, 0, count) < 0.5
+
+
+def trained_by(device: str, engine_name: str, works: Sequence[Work]) -> list[Trained]:
+    """All of them, in order, by the engine that trained the run and on its device, where that engine can."""
+    there = engines(device)
+    named = [engine for engine in there if engine.name == engine_name]
+    done = {one.key: one for one in choose(works[0], (*named, *there)).train(works)}
     return [done[work.key] for work in works]
 
 

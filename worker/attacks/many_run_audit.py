@@ -69,17 +69,17 @@ class ManyRunAudit(Audit[ManyRunParams]):
                 replace(added, key=f"{inside}-{model}", streams=audit_streams(prepared, *named, inside, model))
                 for model in range(params.models // 2)
             ]
-            scores.append(self._scores(trained.engine, models, canary, task))
+            scores.append(self._scores((prepared.device, trained.engine), models, canary, task))
         if budget is None:
             yield from figures_of(self.name, None)
             return
         yield from figures_of(self.name, many_run(*scores, delta=budget.delta, claim=budget.epsilon))
 
-    def _scores(self, engine: str, works: list[Any], canary: Any, task: Any) -> np.ndarray[Any, Any]:
+    def _scores(self, engine: tuple[str, str], works: list[Any], canary: Any, task: Any) -> np.ndarray[Any, Any]:
         """Minus the canary's loss, `[models]`; not a number where training diverged."""
         found: list[float] = []
         for start in range(0, len(works), AT_ONCE):
-            done = trained_by(engine, works[start : start + AT_ONCE])
+            done = trained_by(*engine, works[start : start + AT_ONCE])
             found += [np.nan if one.diverged is not None else -float(losses(one, canary, task)[0]) for one in done]
         return np.array(found)
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from worker.attacks._canaries import (
     audit_streams,
+    coins,
     figures_of,
+    gradient_canaries,
     losses,
     metrics_of_audit,
     mislabelled,
@@ -21,10 +23,8 @@ from worker.attacks._canaries import (
 from worker.metrics._figures import Figure
 from worker.plugins import Audit, Params, param
 from worker.privacy.audit import Bound, one_run
-from worker.training.engine import Canaries, Trained
-from worker.training.initial import build
-from worker.training.opacus_trainer import OpacusEngine
-from worker.training.streams import Purpose, Streams, uniforms
+from worker.training.engine import Trained
+from worker.training.streams import Streams
 
 if TYPE_CHECKING:
     from worker.evaluate import Prepared
@@ -93,10 +93,6 @@ def sizes(params: OneRunParams, canaries: int) -> Sequence[int]:
     return (params.guesses,) if params.guesses else tuple(int(share * canaries) for share in SHARES)
 
 
-def _included(streams: Streams, count: int) -> Array:
-    return uniforms(streams.own, Purpose.CANARY_INCLUDED, 0, count) < 0.5
-
-
 def _labels(prepared: Prepared, trained: Trained, params: OneRunParams, streams: Streams) -> tuple[Array, Array] | None:
     """How much smaller the loss is than that of the run's own model, which never saw a canary.
 
@@ -104,9 +100,9 @@ def _labels(prepared: Prepared, trained: Trained, params: OneRunParams, streams:
     independent of the coins and of the audit's training.
     """
     canaries = mislabelled(prepared, params.canaries, streams)
-    included = _included(streams, len(canaries))
+    included = coins(streams, len(canaries))
     work = with_rows(prepared.work, part(canaries, np.flatnonzero(included)), streams, "audit")
-    (audited,) = trained_by(trained.engine, [work])
+    (audited,) = trained_by(prepared.device, trained.engine, [work])
     if audited.diverged is not None:
         return None
     task = prepared.data.task
@@ -123,11 +119,9 @@ def _gradients(
     """
     work, budget = prepared.work, prepared.work.budget
     assert budget is not None
-    weights = sum(p.numel() for p in build(work).parameters() if p.requires_grad)
-    count = min(params.canaries, weights)
-    places = np.argsort(uniforms(streams.own, Purpose.CANARY_CHOICE, 0, weights))[:count]
-    canaries = Canaries(places, _included(streams, count))
-    (audited,) = OpacusEngine().train([replace(work, key="audit", streams=streams, canaries=canaries)])
+    canaries = gradient_canaries(work, params.canaries, streams)
+    watched = replace(work, key="audit", streams=streams, canaries=canaries, sample=None)
+    (audited,) = trained_by(prepared.device, trained.engine, [watched])
     if audited.diverged is not None:
         return None
     seen = np.stack(canaries.observed)

@@ -19,7 +19,7 @@ from backend.contracts.results import Series
 from backend.contracts.training import Training
 from backend.errors import JobFailed
 from worker.datasets._table import Encoded, Integers, SensitiveAttribute, Table, Task, dense
-from worker.plugins import Method, Model, Params, State
+from worker.plugins import GROUP, Method, Model, Params, State
 from worker.privacy.accounting import Budget, Schedule
 from worker.training.checkpoints import Checkpoints
 from worker.training.schedules import learning_rate
@@ -110,6 +110,8 @@ class Canaries:
 
     `observed` receives a row `[canaries]` per step: the noisy sum at the canaries' weights less what the training rows
     added there, in multiples of the step's sensitivity. Without noise it is 1 where a canary was in the batch, 0 else.
+    `batches` receives the training rows of each step as the engine used them, `norms` the norm of the sum of their
+    scaled gradients, also in multiples of the sensitivity.
     """
 
     #: `[canaries]` places among the flattened weights, all different, and whether each canary is in the data.
@@ -117,6 +119,8 @@ class Canaries:
     included: Array
     length: float = 1e4
     observed: list[Array] = field(default_factory=list)
+    batches: list[Integers] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +177,23 @@ class Work:
             return None
         added = len(self.train) - len(self.groups.codes)
         return np.concatenate([self.groups.codes, np.zeros(added, np.int64)])
+
+    def canary_gradients(self, step: int, state: State) -> Array:
+        """`[canaries]` float32: what each adds to the sum of this step at its place; 0 where it is not in the batch.
+
+        Each takes part in the method's scale as a record would, but not in its statistic: one count in two queries
+        would be a stronger canary, and the audit of the gradient is valid without it. Where groups have thresholds of
+        their own, a canary is of the first row's group.
+        """
+        assert self.canaries is not None
+        canaries, params = self.canaries, self.method_params
+        added = np.zeros(len(canaries.places), np.float32)
+        drawn = self.streams.canary_batch(step, len(added), self.schedule.sampling_rate)
+        length = np.full(1, canaries.length * float(self.method.sensitivity(state, params)), np.float32)
+        codes = self.codes
+        shown = state if codes is None else {**state, GROUP: codes[:1]}
+        added[drawn] = length * self.method.scale(length, shown, params)
+        return np.where(canaries.included, added, np.float32(0))
 
     def learning_rate(self, step: int) -> float:
         """Of one step, by the run's schedule."""

@@ -111,6 +111,8 @@ class _Run:
         rows = torch.from_numpy(work.streams.batch(step, len(work.train), work.schedule.sampling_rate)).to(self.device)
         features, target = self.features[rows], self.target[rows]
         self.totals[RECORDS] += len(rows)
+        if work.canaries is not None:
+            work.canaries.batches.append(rows.cpu().numpy())
         if self.per_record is None:
             gradients = self._plain(features, target)
         else:
@@ -209,27 +211,20 @@ class _Run:
         return gradients
 
     def _add_canaries(self, gradients: list[torch.Tensor], sensitivity: float, step: int) -> Array:
-        """Adds those of this step's batch, scaled by the method; answers what the rows alone had made of their places.
-
-        Each takes part in the method's scale as a record would, but not in its statistic: one count in two queries
-        would be a stronger canary, and the audit of the gradient is valid without it.
-        """
-        canaries, method = self.work.canaries, self.work.method
+        """Adds those of this step's batch; answers what the rows alone had made of their places."""
+        canaries = self.work.canaries
         if canaries is None:
             return np.zeros(0)
         before = self._at_canaries(gradients)
-        drawn = self.work.streams.canary_batch(step, len(canaries.places), self.work.schedule.sampling_rate)
-        drawn = drawn[canaries.included[drawn]]
-        length = torch.full((1,), canaries.length * sensitivity, device=self.device)
-        # Where groups have thresholds of their own, a canary is of the first row's group.
-        shown = self._shown(torch.zeros(1, dtype=torch.int64, device=self.device))
-        kept = float(length * method.scale(length, shown, self.work.method_params))
+        canaries.norms.append(math.sqrt(sum(g.double().square().sum().item() for g in gradients)) / sensitivity)
+        added = self.work.canary_gradients(step, self.state)
         ends = np.cumsum([g.numel() for g in gradients])
-        for place in canaries.places[drawn]:
+        for canary in np.flatnonzero(added):
+            place = int(canaries.places[canary])
             part = int(np.searchsorted(ends, place, side="right"))
             shape = tuple(gradients[part].shape)
             start = int(ends[part]) - gradients[part].numel()
-            gradients[part][tuple(map(int, np.unravel_index(int(place) - start, shape)))] += kept
+            gradients[part][tuple(map(int, np.unravel_index(place - start, shape)))] += float(added[canary])
         return before
 
     def _at_canaries(self, gradients: list[torch.Tensor]) -> Array:

@@ -52,7 +52,11 @@ class Network(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What one step works in. The length of `norms`, `ones`, `losses` and the squares is the capacity."""
+    """What one step works in. The length of `norms`, `ones`, `losses` and the squares is the capacity.
+
+    The last four are empty but in audits: `added` joins the sum at `places` of the weights, where `before` keeps what
+    the rows alone had made of it, and `noisy`, laid out as the weights are, receives the sum with its noise.
+    """
 
     work: Any
     x: Any
@@ -69,6 +73,10 @@ class Buffers(NamedTuple):
     error_squares: Any
     codes: Any
     registers: Any
+    places: Any
+    added: Any
+    before: Any
+    noisy: Any
 
 
 class Rules(NamedTuple):

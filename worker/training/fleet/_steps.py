@@ -57,6 +57,15 @@ def _gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: A
 
 
 @inlined
+def _join(sums: Any, b: Any) -> None:
+    """The canaries of an audit join the sum of the rows' scaled gradients."""
+    for i in range(b.places.shape[0]):
+        at = b.places[i]
+        b.before[i] = sums[at]
+        sums[at] += b.added[i]
+
+
+@inlined
 def _tally(n: Any, factors: Any, norms: Any, limit: Any, totals: Any) -> None:
     """How many gradients were longer than the limit, and how much of them all was kept."""
     kept, clipped = 0.0, 0.0
@@ -82,7 +91,8 @@ def apply(step: Any, n: Any, factors: Any, limit: Any, noise_std: Any, drawn: An
     """The second half: the sum of the scaled gradients, noise and the optimizer."""
     _tally(n, factors, b.norms, limit, totals)
     weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors)
-    update(step, network, b.noise, noise_std, drawn, rate, rules)
+    _join(network.sums, b)
+    update(step, network, b.noise, b.noisy, noise_std, drawn, rate, rules)
 
 
 @compiled
@@ -113,8 +123,9 @@ def advance(step: Any, stop: Any, rows: Any, network: Any, b: Any, rules: Any, r
             factors = b.registers[at : at + n]
         _tally(n, factors, b.norms, f32(limit), totals)
         weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, factors)
+        _join(network.sums, b)
         noise_std = multiplier * limit if private else 0.0
-        update(step, network, b.noise, f32(noise_std), False, f32(rates[step]), rules)
+        update(step, network, b.noise, b.noisy, f32(noise_std), False, f32(rates[step]), rules)
         if program.share >= 0:
             centred = 0.0
             at = program.share * capacity

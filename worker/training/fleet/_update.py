@@ -60,11 +60,14 @@ def _adam_step(weights: Any, sums: Any, noise: Any, first: Any, second: Any, inv
 
 
 @inlined
-def _step_row(at: Any, count: Any, noise: Any, network: Any, rules: Any, noise_std: Any, rate: Any, correction1: Any,
-              correction2: Any) -> None:  # fmt: skip
+def _step_row(at: Any, count: Any, noise: Any, noisy: Any, network: Any, rules: Any, noise_std: Any, rate: Any,
+              correction1: Any, correction2: Any) -> None:  # fmt: skip
     w, g = network.weights[at : at + count], network.sums[at : at + count]
     first, second = network.first[at : at + count], network.second[at : at + count]
     inverse_batch, decay = rules.inverse_batch, rules.decay
+    if noisy.shape[0] > 0:
+        for i in range(count):
+            noisy[at + i] = g[i] + noise_std * noise[i]
     if rules.optimizer == SGD:
         if rules.momentum == f32(0):
             _plain_step(w, g, noise, inverse_batch, noise_std, f32(1) - rate * decay, rate)
@@ -78,13 +81,15 @@ def _step_row(at: Any, count: Any, noise: Any, network: Any, rules: Any, noise_s
 
 
 @inlined
-def update(step: Any, network: Any, noise: Any, noise_std: Any, drawn: Any, rate: Any, rules: Any) -> None:
+def update(step: Any, network: Any, noise: Any, noisy: Any, noise_std: Any, drawn: Any, rate: Any,
+           rules: Any) -> None:  # fmt: skip
     """One optimizer step on the noisy mean gradient, (sums + noise_std * N(0, 1)) * inverse_batch.
 
     The noise of a layer is drawn in the order inputs x outputs, then the biases, whatever the layout. It is drawn a
     little at a time, just before it is used, so that it never leaves the first-level cache; for a narrow layer, which
     is held the other way round, at once. `drawn`: `noise` holds all of it already. Otherwise it only needs to have room
-    for `CHUNK` numbers, and behind them for all of a narrow layer and one of its rows.
+    for `CHUNK` numbers, and behind them for all of a narrow layer and one of its rows. `noisy` receives the noisy sum,
+    unless it is empty.
     """
     meta = network.meta
     correction1 = f32(1.0 / (1.0 - 0.9 ** (step + 1.0)))
@@ -126,5 +131,5 @@ def update(step: Any, network: Any, noise: Any, noise_std: Any, drawn: Any, rate
                     o = start + done - chunk * CHUNK
                     piece = min(piece, CHUNK - o)
                     row = noise[o : o + piece]
-                _step_row(at + done, piece, row, network, rules, noise_std, rate, correction1, correction2)
+                _step_row(at + done, piece, row, noisy, network, rules, noise_std, rate, correction1, correction2)
                 done += piece

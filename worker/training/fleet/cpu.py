@@ -26,7 +26,7 @@ from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
 from worker.training.fleet.tape import WHOLE, Recorded, record
 from worker.training.initial import build
-from worker.training.recorder import LOSS
+from worker.training.recorder import LOSS, RECORDS
 
 ACTIVATIONS = {"relu": k.RELU, "tanh": k.TANH, "gelu": k.GELU}
 OPTIMIZERS = {"sgd": k.SGD, "adam": k.ADAM, "adamw": k.ADAMW}
@@ -40,6 +40,7 @@ class FleetEngine:
 
     name = "fleet-cpu"
     stacks = False
+    takes_canaries = True
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -102,6 +103,10 @@ def _buffers(layout: Layout, columns: int, hot: int, rows: int, vectors: int) ->
         error_squares=np.zeros(capacity, f32),
         codes=np.zeros(max(1, capacity * hot), np.int64),
         registers=aligned(vectors * capacity),
+        places=np.zeros(0, np.int64),
+        added=np.zeros(0, f32),
+        before=np.zeros(0, f32),
+        noisy=np.zeros(0, f32),
     )
 
 
@@ -155,7 +160,19 @@ class _Run:
         else:
             called = work.streams.secure or work.groups is not None
             self.recorded = None if called else record(work.method, work.method_params)
+        #: Buffers by which an audit adds its canaries and sees what a step releases.
+        self.watched: dict[str, Any] = {}
+        self.buffers: Buffers
         self._room(_capacity(expected))
+        if work.canaries is not None:
+            count = len(work.canaries.places)
+            self.watched = {
+                "places": self.layout.positions[work.canaries.places],
+                "added": np.zeros(count, f32),
+                "before": np.zeros(count, f32),
+                "noisy": np.zeros(self.layout.weights, f32),
+            }
+            self.buffers = self.buffers._replace(**self.watched)
         self.network = Network(
             self.layout.meta,
             self.layout.pack([p.detach().numpy() for p in self.module.parameters()]),
@@ -173,13 +190,18 @@ class _Run:
         self.layout = Layout.of(self.architecture.widths, capacity, self.architecture.activation)
         rows = self.rows
         vectors = self.recorded.vectors if self.recorded is not None else 1
-        self.buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors)
+        buffers = _buffers(self.layout, rows.columns, rows.hot, len(rows.pool), vectors)
+        self.buffers = buffers._replace(**self.watched)
         if hasattr(self, "network"):
             self.network = self.network._replace(meta=self.layout.meta)
 
     def advance(self, step: int, stop: int) -> int:
         """Steps until `stop`, or for a short while."""
-        until = min(stop, step + self.stride)
+        if self.work.canaries is not None:
+            return self._observed(step)
+        return self._advance(step, min(stop, step + self.stride))
+
+    def _advance(self, step: int, until: int) -> int:
         if self.recorded is not None:
             return self._compiled(step, until, self.recorded)
         while step < until:
@@ -188,6 +210,23 @@ class _Run:
             if not math.isfinite(self.totals[LOSS]):
                 break
         return step
+
+    def _observed(self, step: int) -> int:
+        """One step with the canaries of an audit, and what it released; not a number where it released nothing."""
+        work, canaries = self.work, self.work.canaries
+        assert canaries is not None
+        assert work.budget is not None
+        limit = float(work.method.sensitivity(self.state, work.method_params))
+        watched, records = self.watched, self.totals[RECORDS]
+        watched["added"][:], watched["noisy"][:] = work.canary_gradients(step, self.state), np.nan
+        after = self._advance(step, step + 1)
+        sums = self.network.sums.copy()
+        sums[watched["places"]] = watched["before"]
+        canaries.batches.append(self.buffers.batch[: int(self.totals[RECORDS] - records)].copy())
+        canaries.norms.append(float(np.linalg.norm(sums[self.layout.positions].astype(np.float64))) / limit)
+        seen = watched["noisy"][watched["places"]].astype(np.float64) - watched["before"]
+        canaries.observed.append(seen / limit)
+        return after
 
     def _compiled(self, step: int, until: int, recorded: Recorded) -> int:
         """All steps in one call of compiled code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle
 from typing import Any
 
@@ -97,6 +98,11 @@ class Layout:
         """Numbers that a step's noise needs room for, see `_update.update`: all, or a chunk and a narrow layer."""
         return self.logical + max(self.widths) + 4096
 
+    @cached_property
+    def positions(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """`[weights]` where each weight lies in this layout, in the order of torch's flattened parameters."""
+        return np.concatenate([part.reshape(-1) for part in self.unpack(np.arange(self.weights))])
+
     def pack(self, parameters: Sequence[Floats]) -> Floats:
         """Weights in this layout from torch's order: `[outputs, inputs]` weights and `[outputs]` bias per layer."""
         flat = aligned(self.weights)
@@ -111,7 +117,7 @@ class Layout:
             flat[int(row[k.BIAS]) : int(row[k.BIAS]) + outputs] = b
         return flat
 
-    def unpack(self, flat: Floats) -> list[Floats]:
+    def unpack(self, flat: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
         """The inverse of `pack`."""
         parameters = []
         for row in self.meta:
