@@ -379,6 +379,9 @@ class Figure(Contract):
     figure: dict[str, Any] = Field(description="Plotly JSON: data and layout.")
     columns: list[TableColumn]
     rows: list[list[str | float | int | None]]
+    row_settings: list[int | None] = Field(
+        default_factory=list, description="Setting that each row is of, where rows are of settings; else empty."
+    )
     empty: str | None = Field(default=None, description="Why there is nothing to draw yet, and the next step.")
 
 

@@ -109,14 +109,17 @@ def audit_figure(audits: Sequence[Audit], theme: Theme, words: Words, *, caption
         TableColumn(title="p at the claim"), *(TableColumn(title=f"ε by {ACCOUNTANTS[n]}") for n in heard),
         TableColumn(title="Note", numeric=False),
     ]  # fmt: skip
+    ordered = sorted(audits, key=lambda a: (not a.refuted, a.p, a.run))
     rows: list[list[Cell]] = [
         [
             a.run, a.label, a.audit, a.claim, a.bound, a.p, *(a.accountants.get(n) for n in heard),
             "claim refuted" if a.refuted else "",
         ]
-        for a in sorted(audits, key=lambda a: (not a.refuted, a.p, a.run))
+        for a in ordered
     ]  # fmt: skip
-    return parts.figure("audit", finding(audits), "; ".join(s for s in said_below if s), data, layout, columns, rows)
+    caption = "; ".join(s for s in said_below if s)
+    settings = [a.setting for a in ordered]
+    return parts.figure("audit", finding(audits), caption, data, layout, columns, rows, settings)
 
 
 def finding(audits: Sequence[Audit]) -> str:

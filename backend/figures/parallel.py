@@ -73,7 +73,7 @@ def parallel_figure(
     columns += [TableColumn(title=d.title, unit=d.unit) for d in dimensions]
     across = [parts.listed(d.values) for d in dimensions]
     rows: list[list[Cell]] = [[label, *cells] for label, *cells in zip(labels, *across, strict=True)]
-    return parts.figure("parallel", title, caption, [trace], layout, columns, rows)
+    return parts.figure("parallel", title, caption, [trace], layout, columns, rows, settings)
 
 
 def _dimension(d: Dimension, narrow: bool) -> Json:

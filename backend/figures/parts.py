@@ -259,8 +259,12 @@ def figure(
     drawn_layout: Json,
     columns: Sequence[TableColumn],
     rows: Sequence[Sequence[Cell]],
+    settings: Sequence[int | None] = (),
 ) -> Figure:
-    """The figure with everything around it; numbers that JSON does not have become null."""
+    """The figure with everything around it; numbers that JSON does not have become null.
+
+    `settings`: of which setting each row is, for tables in which settings can be selected.
+    """
     return Figure(
         name=name,
         title=title,
@@ -268,6 +272,7 @@ def figure(
         figure={"data": [_clean(trace) for trace in data], "layout": _clean(drawn_layout)},
         columns=list(columns),
         rows=[[_clean(cell) for cell in row] for row in rows],
+        row_settings=list(settings),
     )
 
 

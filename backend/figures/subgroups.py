@@ -92,11 +92,11 @@ def subgroups(
         )  # fmt: skip
     data = [_trace(line, i, len(lines), place, metric, words, theme) for i, line in enumerate(lines)]
     _key(lines, layout, theme, narrow)
-    columns, rows = _table(lines, names, metric, words)
+    columns, rows, settings = _table(lines, names, metric, words)
     title = finding(lines, metric, words, at)
     if order == "gap" and title.endswith(", worst first"):
         title = title.removesuffix("worst first") + "furthest from everybody first"
-    return parts.figure("subgroups", title, caption, data, layout, columns, rows)
+    return parts.figure("subgroups", title, caption, data, layout, columns, rows, settings)
 
 
 def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
@@ -226,7 +226,7 @@ def finding(lines: Sequence[Line], metric: MetricInfo, words: Words, at: str) ->
 
 def _table(
     lines: Sequence[Line], names: Sequence[str], metric: MetricInfo, words: Words
-) -> tuple[list[TableColumn], list[list[Cell]]]:
+) -> tuple[list[TableColumn], list[list[Cell]], list[int | None]]:
     columns = [
         TableColumn(title="Subgroup", numeric=False),
         TableColumn(title="Setting", numeric=False),
@@ -237,10 +237,12 @@ def _table(
         TableColumn(title="Seeds"),
     ]
     rows: list[list[Cell]] = []
+    settings: list[int | None] = []
     for name in names:
         for line in lines:
             mark = line.marks.get(name)
             if mark is not None:
                 who = "Everybody" if name == ALL else words.subgroup(name)
                 rows.append([who, line.label, mark.value, mark.low, mark.high, mark.n, mark.seeds])
-    return columns, rows
+                settings.append(line.setting)
+    return columns, rows, settings

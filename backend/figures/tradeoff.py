@@ -180,10 +180,10 @@ def tradeoff(view: View, theme: Theme, *, width: int | None = None, whole_table:
     if view.colour is not None and not view.colour.names:
         layout["coloraxis"] = _colour_axis(view.colour, theme)
         layout["margin"]["r"] = 90
-    columns, rows, of = _table(view, None if whole_table else MOST_ROWS)
+    columns, rows, settings, of = _table(view, None if whole_table else MOST_ROWS)
     said = [view.caption, *_left_out(view, frames, detail, len(rows), of)]
     caption = "; ".join(part for part in said if part)
-    return parts.figure("tradeoff", view.finding, caption, data, layout, columns, rows)
+    return parts.figure("tradeoff", view.finding, caption, data, layout, columns, rows, settings)
 
 
 def _revision(view: View) -> str:
@@ -712,8 +712,11 @@ def _key(frame: _Frame, layout: Json) -> None:
 # --- table ------------------------------------------------------------------------------------------------------------
 
 
-def _table(view: View, most: int | None) -> tuple[list[TableColumn], list[list[Cell]], int]:
-    """Columns, rows, and how many rows there are in all. Settings on the frontier come first if not all are shown."""
+def _table(view: View, most: int | None) -> tuple[list[TableColumn], list[list[Cell]], list[int], int]:
+    """Columns, rows, the setting of each, and how many rows there are in all.
+
+    Settings on the frontier come first if not all are shown.
+    """
     words, x, y = view.words, view.x, view.y
     several = len(view.panels) > 1
     columns = [TableColumn(title="Panel", numeric=False)] if several else []
@@ -737,6 +740,7 @@ def _table(view: View, most: int | None) -> tuple[list[TableColumn], list[list[C
         listed.sort(key=lambda at: not view.panels[at[0]].points.on_frontier[at[1]])
         listed = listed[:most]
     rows: list[list[Cell]] = []
+    settings: list[int] = []
     for p, i in listed:
         panel = view.panels[p]
         points = panel.points
@@ -754,4 +758,5 @@ def _table(view: View, most: int | None) -> tuple[list[TableColumn], list[list[C
         notes += [f"{int(points.diverged[i])} diverged"] if points.diverged[i] else []
         notes += ["on the frontier"] if points.on_frontier[i] else []
         rows.append([*row, ", ".join(notes)])
-    return columns, rows, of
+        settings.append(info.id)
+    return columns, rows, settings, of
