@@ -316,7 +316,10 @@ def _names(marks: Sequence[Mark], theme: Theme, layout: Json, *, x_log: bool, na
     low, high = layout["yaxis"]["range"]
     ends = list(last.values())
     texts = [
-        parts.wrapped(m.title if m.x is not None else f"{m.title}, not private", 15 if narrow else 24) for m in ends
+        parts.wrapped(
+            m.title if m.x is not None or "private" in m.title else f"{m.title}, not private", 15 if narrow else 24
+        )
+        for m in ends
     ]
     heights = [parts.LABEL_HEIGHT * (1 + t.count("<br>")) for t in texts]
     shifts = parts.spread([m.y for m in ends], low, high, heights)

@@ -43,6 +43,17 @@ describe('constraints in the address', () => {
   })
 
   it('offer only what was measured', () => {
-    expect(presets(metrics, ['sex']).map((one) => one.label)).toEqual(['ε ≤ 4'])
+    const [first] = metrics
+    if (!first) throw new Error('no metric')
+    const known = [
+      ...metrics,
+      { ...first, name: 'worst_group_accuracy' },
+      { ...first, name: 'lira_tpr_at_0_1pct_fpr' },
+    ]
+    const labels = (partitions: string[], attacks: string[]) =>
+      presets(known, partitions, attacks).map((one) => one.label)
+    expect(labels([], [])).toEqual(['ε ≤ 4'])
+    expect(labels(['sex'], [])).toEqual(['ε ≤ 4', 'Worst group accuracy ≥ 0.80'])
+    expect(labels([], ['lira'])).toEqual(['ε ≤ 4', 'LiRA: TPR at 0.1 % FPR ≤ 0.5 %'])
   })
 })

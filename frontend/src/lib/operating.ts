@@ -118,7 +118,11 @@ export interface Preset {
 }
 
 /** Usual constraints on what was measured; shares are of one, as metrics have them. */
-export function presets(metrics: readonly MetricInfo[], partitions: readonly string[]): Preset[] {
+export function presets(
+  metrics: readonly MetricInfo[],
+  partitions: readonly string[],
+  attacks: readonly string[],
+): Preset[] {
   const has = (name: string) => name === 'epsilon' || metrics.some((metric) => metric.name === name)
   const usual = { groups: 'one', split: 'test', judge: 'mean', share: 1 } as const
   const found: Preset[] = [
@@ -143,7 +147,7 @@ export function presets(metrics: readonly MetricInfo[], partitions: readonly str
     ['lira', 'LiRA'],
     ['loss_threshold', 'Loss attack'],
   ])
-    if (has(`${attack}_tpr_at_0_1pct_fpr`))
+    if (attacks.some((one) => one === attack) && has(`${attack}_tpr_at_0_1pct_fpr`))
       found.push({
         label: `${title}: TPR at 0.1 % FPR ≤ 0.5 %`,
         constraint: {

@@ -1,5 +1,5 @@
 import { Button, Group, Select, Skeleton, Stack, Text, Title, useComputedColorScheme } from '@mantine/core'
-import { useDebouncedValue } from '@mantine/hooks'
+import { useDebouncedValue, useMediaQuery } from '@mantine/hooks'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Constraint, Objective, SettingVerdict } from '~/api'
@@ -31,9 +31,13 @@ interface Props {
   onSelect?: (setting: number) => void
 }
 
+/** Told to the server on a phone, which then writes labels on two lines. */
+const NARROW = 340
+
 /** What must hold, what should be best, and what a limit costs; the address holds all of it. */
 export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect = () => {} }: Props) {
   const theme = useComputedColorScheme('light')
+  const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
   const { data: catalogue } = useQuery(catalogueQuery)
   const details = useQueries({ queries: jobs.map((id) => jobQuery(id)) }).flatMap(({ data }) => data ?? [])
   const constraints = parseConstraints(view.c)
@@ -53,6 +57,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
       y: y?.metric ?? 'accuracy',
       subgroup: y?.subgroup,
       theme,
+      width: narrow ? NARROW : undefined,
     }),
     enabled: jobs.length > 0,
   })
@@ -61,6 +66,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
 
   const metrics = catalogue?.metrics ?? []
   const partitions = partitionsOf(details)
+  const attacks = details.flatMap((job) => (job.spec.evaluation?.attacks ?? []).map((one) => one.name))
   const subgroups = ['all', ...partitions, ...details.flatMap((job) => job.subgroups ?? [])]
   const setAll = (next: Constraint[]) => onChange({ c: constraintsText(next) })
   const setGoals = (next: Objective[]) => onChange({ o: objectivesText(next) })
@@ -95,7 +101,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
         ))}
         <Group gap="xs">
           <Text size="sm">Add a limit:</Text>
-          {presets(metrics, partitions).map((preset) => (
+          {presets(metrics, partitions, attacks).map((preset) => (
             <Button
               key={preset.label}
               size="compact-xs"
@@ -161,6 +167,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
                 <Button
                   size="compact-xs"
                   variant="default"
+                  style={{ flexShrink: 0 }}
                   aria-label={`Apply: ${one.sentence}`}
                   onClick={() =>
                     setAll(
@@ -180,6 +187,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
                 <Button
                   size="compact-xs"
                   variant="default"
+                  style={{ flexShrink: 0 }}
                   aria-label={`Apply: ${one.sentence}`}
                   onClick={() =>
                     setAll(
