@@ -26,7 +26,7 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
   const audited: Fact[] = auditsOf(run).map((one) => ({
     key: one.audit,
     name: <Term name="audit">{titles.get(one.audit) ?? words(one.audit)}</Term>,
-    value: `${one.bound === null ? 'No bound' : `ε is at least ${number(one.bound)}, with 95 % confidence`}; ${integer(one.correct)} of ${integer(one.guesses)} guesses right, which the claim allows with p = ${number(one.p)}.`,
+    value: `${one.bound === null ? 'No bound' : `ε is at least ${number(one.bound)}, with 95 % confidence`}; ${one.guesses === null ? 'what it saw' : `${integer(one.correct)} of ${integer(one.guesses)} guesses right`}, which the claim allows with p = ${number(one.p)}.`,
   }))
   const facts: Fact[] = [
     { key: 'epsilon', name: <Term name="epsilon">Claimed ε</Term>, value: number(claim.epsilon) },
