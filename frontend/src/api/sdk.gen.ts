@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, OperatingPointsChooseData, OperatingPointsChooseErrors, OperatingPointsChooseResponses, OperatingPointsEvaluateData, OperatingPointsEvaluateErrors, OperatingPointsEvaluateResponses, OperatingPointsFigureData, OperatingPointsFigureErrors, OperatingPointsFigureResponses, OperatingPointsGetOperatingPointData, OperatingPointsGetOperatingPointErrors, OperatingPointsGetOperatingPointResponses, OperatingPointsListOperatingPointsData, OperatingPointsListOperatingPointsErrors, OperatingPointsListOperatingPointsResponses, OperatingPointsWithdrawData, OperatingPointsWithdrawErrors, OperatingPointsWithdrawResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, SeriesGetMenuData, SeriesGetMenuErrors, SeriesGetMenuResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, LinksCreateLinkData, LinksCreateLinkErrors, LinksCreateLinkResponses, LinksGetLinkData, LinksGetLinkErrors, LinksGetLinkResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, OperatingPointsChooseData, OperatingPointsChooseErrors, OperatingPointsChooseResponses, OperatingPointsEvaluateData, OperatingPointsEvaluateErrors, OperatingPointsEvaluateResponses, OperatingPointsFigureData, OperatingPointsFigureErrors, OperatingPointsFigureResponses, OperatingPointsGetOperatingPointData, OperatingPointsGetOperatingPointErrors, OperatingPointsGetOperatingPointResponses, OperatingPointsListOperatingPointsData, OperatingPointsListOperatingPointsErrors, OperatingPointsListOperatingPointsResponses, OperatingPointsWithdrawData, OperatingPointsWithdrawErrors, OperatingPointsWithdrawResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, ReviewsCloseTaskData, ReviewsCloseTaskErrors, ReviewsCloseTaskResponses, ReviewsCommentData, ReviewsCommentErrors, ReviewsCommentResponses, ReviewsCompareReviewData, ReviewsCompareReviewErrors, ReviewsCompareReviewResponses, ReviewsCreateReviewData, ReviewsCreateReviewErrors, ReviewsCreateReviewResponses, ReviewsCreateTaskData, ReviewsCreateTaskErrors, ReviewsCreateTaskResponses, ReviewsDecideData, ReviewsDecideErrors, ReviewsDecideResponses, ReviewsEditCommentData, ReviewsEditCommentErrors, ReviewsEditCommentResponses, ReviewsExportReviewData, ReviewsExportReviewErrors, ReviewsExportReviewResponses, ReviewsExportTaskData, ReviewsExportTaskErrors, ReviewsExportTaskResponses, ReviewsGetReviewData, ReviewsGetReviewErrors, ReviewsGetReviewResponses, ReviewsGetReviewSnapshotData, ReviewsGetReviewSnapshotErrors, ReviewsGetReviewSnapshotResponses, ReviewsGetTaskData, ReviewsGetTaskErrors, ReviewsGetTaskResponses, ReviewsListReviewEventsData, ReviewsListReviewEventsErrors, ReviewsListReviewEventsResponses, ReviewsListReviewsData, ReviewsListReviewsErrors, ReviewsListReviewsResponses, ReviewsRateData, ReviewsRateErrors, ReviewsRateResponses, ReviewsReopenThreadData, ReviewsReopenThreadErrors, ReviewsReopenThreadResponses, ReviewsResolveThreadData, ReviewsResolveThreadErrors, ReviewsResolveThreadResponses, ReviewsSetMemberData, ReviewsSetMemberErrors, ReviewsSetMemberResponses, ReviewsVerifyReviewData, ReviewsVerifyReviewErrors, ReviewsVerifyReviewResponses, ReviewsWithdrawDecisionData, ReviewsWithdrawDecisionErrors, ReviewsWithdrawDecisionResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, SeriesGetMenuData, SeriesGetMenuErrors, SeriesGetMenuResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -209,6 +209,223 @@ export const peopleUpdateMe = <ThrowOnError extends boolean = false>(options: Op
         ...options.headers
     }
 });
+
+/**
+ * Keep a view under a short address
+ *
+ * The page opens it at `/l/{id}`, with the results as they are now.
+ */
+export const linksCreateLink = <ThrowOnError extends boolean = false>(options: Options<LinksCreateLinkData, ThrowOnError>): RequestResult<LinksCreateLinkResponses, LinksCreateLinkErrors, ThrowOnError> => (options.client ?? client).post<LinksCreateLinkResponses, LinksCreateLinkErrors, ThrowOnError>({
+    url: '/api/links',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A kept view
+ *
+ * With how many newer results there are.
+ */
+export const linksGetLink = <ThrowOnError extends boolean = false>(options: Options<LinksGetLinkData, ThrowOnError>): RequestResult<LinksGetLinkResponses, LinksGetLinkErrors, ThrowOnError> => (options.client ?? client).get<LinksGetLinkResponses, LinksGetLinkErrors, ThrowOnError>({ url: '/api/links/{link_id}', ...options });
+
+/**
+ * Reviews, newest first
+ *
+ * A page of reviews; `asked` says what each asks of you.
+ */
+export const reviewsListReviews = <ThrowOnError extends boolean = false>(options?: Options<ReviewsListReviewsData, ThrowOnError>): RequestResult<ReviewsListReviewsResponses, ReviewsListReviewsErrors, ThrowOnError> => (options?.client ?? client).get<ReviewsListReviewsResponses, ReviewsListReviewsErrors, ThrowOnError>({ url: '/api/reviews', ...options });
+
+/**
+ * Make a review of a selection
+ *
+ * Freezes all numbers of the settings as they are now. You are its author.
+ */
+export const reviewsCreateReview = <ThrowOnError extends boolean = false>(options: Options<ReviewsCreateReviewData, ThrowOnError>): RequestResult<ReviewsCreateReviewResponses, ReviewsCreateReviewErrors, ThrowOnError> => (options.client ?? client).post<ReviewsCreateReviewResponses, ReviewsCreateReviewErrors, ThrowOnError>({
+    url: '/api/reviews',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A review with its threads, decisions and verification
+ *
+ * History and snapshot are verified each time. Says what ended since the snapshot.
+ */
+export const reviewsGetReview = <ThrowOnError extends boolean = false>(options: Options<ReviewsGetReviewData, ThrowOnError>): RequestResult<ReviewsGetReviewResponses, ReviewsGetReviewErrors, ThrowOnError> => (options.client ?? client).get<ReviewsGetReviewResponses, ReviewsGetReviewErrors, ThrowOnError>({ url: '/api/reviews/{review_id}', ...options });
+
+/**
+ * Everything that the review froze
+ *
+ * Configurations, runs, and every series with its values per seed.
+ */
+export const reviewsGetReviewSnapshot = <ThrowOnError extends boolean = false>(options: Options<ReviewsGetReviewSnapshotData, ThrowOnError>): RequestResult<ReviewsGetReviewSnapshotResponses, ReviewsGetReviewSnapshotErrors, ThrowOnError> => (options.client ?? client).get<ReviewsGetReviewSnapshotResponses, ReviewsGetReviewSnapshotErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/snapshot', ...options });
+
+/**
+ * The settings side by side
+ *
+ * Paired tests over shared seeds between every two settings, Holm-corrected over all that are shown.
+ */
+export const reviewsCompareReview = <ThrowOnError extends boolean = false>(options: Options<ReviewsCompareReviewData, ThrowOnError>): RequestResult<ReviewsCompareReviewResponses, ReviewsCompareReviewErrors, ThrowOnError> => (options.client ?? client).get<ReviewsCompareReviewResponses, ReviewsCompareReviewErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/comparison', ...options });
+
+/**
+ * The history, oldest first
+ *
+ * Entries are never changed or removed. Ratings of a task that is not closed are shown to their rater alone.
+ */
+export const reviewsListReviewEvents = <ThrowOnError extends boolean = false>(options: Options<ReviewsListReviewEventsData, ThrowOnError>): RequestResult<ReviewsListReviewEventsResponses, ReviewsListReviewEventsErrors, ThrowOnError> => (options.client ?? client).get<ReviewsListReviewEventsResponses, ReviewsListReviewEventsErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/events', ...options });
+
+/**
+ * Whether anything was altered
+ *
+ * Recomputes every hash. With `head`, also whether the entry of a hash that you noted earlier is still there.
+ */
+export const reviewsVerifyReview = <ThrowOnError extends boolean = false>(options: Options<ReviewsVerifyReviewData, ThrowOnError>): RequestResult<ReviewsVerifyReviewResponses, ReviewsVerifyReviewErrors, ThrowOnError> => (options.client ?? client).get<ReviewsVerifyReviewResponses, ReviewsVerifyReviewErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/verification', ...options });
+
+/**
+ * The review as one document
+ *
+ * Snapshot and history, enough to verify the chain elsewhere once its rating tasks are closed.
+ */
+export const reviewsExportReview = <ThrowOnError extends boolean = false>(options: Options<ReviewsExportReviewData, ThrowOnError>): RequestResult<ReviewsExportReviewResponses, ReviewsExportReviewErrors, ThrowOnError> => (options.client ?? client).get<ReviewsExportReviewResponses, ReviewsExportReviewErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/export', ...options });
+
+/**
+ * Comment or answer
+ *
+ * Begins a thread at an anchor, or answers in one. Whoever is mentioned as `@Name` is told.
+ */
+export const reviewsComment = <ThrowOnError extends boolean = false>(options: Options<ReviewsCommentData, ThrowOnError>): RequestResult<ReviewsCommentResponses, ReviewsCommentErrors, ThrowOnError> => (options.client ?? client).post<ReviewsCommentResponses, ReviewsCommentErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/comments',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Edit your comment
+ *
+ * The old text stays in the history.
+ */
+export const reviewsEditComment = <ThrowOnError extends boolean = false>(options: Options<ReviewsEditCommentData, ThrowOnError>): RequestResult<ReviewsEditCommentResponses, ReviewsEditCommentErrors, ThrowOnError> => (options.client ?? client).put<ReviewsEditCommentResponses, ReviewsEditCommentErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/comments/{number}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Settle
+ *
+ * By any member, or by whoever began the thread.
+ */
+export const reviewsResolveThread = <ThrowOnError extends boolean = false>(options: Options<ReviewsResolveThreadData, ThrowOnError>): RequestResult<ReviewsResolveThreadResponses, ReviewsResolveThreadErrors, ThrowOnError> => (options.client ?? client).post<ReviewsResolveThreadResponses, ReviewsResolveThreadErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/threads/{number}/resolve', ...options });
+
+/**
+ * Open again
+ *
+ * By any member, or by whoever began the thread.
+ */
+export const reviewsReopenThread = <ThrowOnError extends boolean = false>(options: Options<ReviewsReopenThreadData, ThrowOnError>): RequestResult<ReviewsReopenThreadResponses, ReviewsReopenThreadErrors, ThrowOnError> => (options.client ?? client).post<ReviewsReopenThreadResponses, ReviewsReopenThreadErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/threads/{number}/reopen', ...options });
+
+/**
+ * Give or take a role
+ *
+ * By an author. Whoever has an objection that stands keeps their role until they withdraw it.
+ */
+export const reviewsSetMember = <ThrowOnError extends boolean = false>(options: Options<ReviewsSetMemberData, ThrowOnError>): RequestResult<ReviewsSetMemberResponses, ReviewsSetMemberErrors, ThrowOnError> => (options.client ?? client).put<ReviewsSetMemberResponses, ReviewsSetMemberErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/members',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Approve, ask for changes, reject
+ *
+ * With a reason. Not by an author; only approvals of approvers count. It replaces your earlier decision.
+ */
+export const reviewsDecide = <ThrowOnError extends boolean = false>(options: Options<ReviewsDecideData, ThrowOnError>): RequestResult<ReviewsDecideResponses, ReviewsDecideErrors, ThrowOnError> => (options.client ?? client).post<ReviewsDecideResponses, ReviewsDecideErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/decisions',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Take it back
+ *
+ * Your decision no longer stands; it stays in the history.
+ */
+export const reviewsWithdrawDecision = <ThrowOnError extends boolean = false>(options: Options<ReviewsWithdrawDecisionData, ThrowOnError>): RequestResult<ReviewsWithdrawDecisionResponses, ReviewsWithdrawDecisionErrors, ThrowOnError> => (options.client ?? client).post<ReviewsWithdrawDecisionResponses, ReviewsWithdrawDecisionErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/decisions/withdraw',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Ask for ratings
+ *
+ * Items, shuffled for each rater; hidden fields and others' ratings are shown when the task is closed.
+ */
+export const reviewsCreateTask = <ThrowOnError extends boolean = false>(options: Options<ReviewsCreateTaskData, ThrowOnError>): RequestResult<ReviewsCreateTaskResponses, ReviewsCreateTaskErrors, ThrowOnError> => (options.client ?? client).post<ReviewsCreateTaskResponses, ReviewsCreateTaskErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/tasks',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A rating task as you may see it
+ *
+ * Items in your own order with your answers; once it is closed all fields and the results.
+ */
+export const reviewsGetTask = <ThrowOnError extends boolean = false>(options: Options<ReviewsGetTaskData, ThrowOnError>): RequestResult<ReviewsGetTaskResponses, ReviewsGetTaskErrors, ThrowOnError> => (options.client ?? client).get<ReviewsGetTaskResponses, ReviewsGetTaskErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/tasks/{number}', ...options });
+
+/**
+ * Answer items
+ *
+ * One answer or many, all or nothing. A later answer replaces the earlier one.
+ */
+export const reviewsRate = <ThrowOnError extends boolean = false>(options: Options<ReviewsRateData, ThrowOnError>): RequestResult<ReviewsRateResponses, ReviewsRateErrors, ThrowOnError> => (options.client ?? client).post<ReviewsRateResponses, ReviewsRateErrors, ThrowOnError>({
+    url: '/api/reviews/{review_id}/tasks/{number}/ratings',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Close and uncover
+ *
+ * By an author or whoever made it. It cannot be opened again: it is no longer blind.
+ */
+export const reviewsCloseTask = <ThrowOnError extends boolean = false>(options: Options<ReviewsCloseTaskData, ThrowOnError>): RequestResult<ReviewsCloseTaskResponses, ReviewsCloseTaskErrors, ThrowOnError> => (options.client ?? client).post<ReviewsCloseTaskResponses, ReviewsCloseTaskErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/tasks/{number}/close', ...options });
+
+/**
+ * Items and ratings as CSV
+ *
+ * Your own answers while it is open; all answers and the hidden fields once it is closed.
+ */
+export const reviewsExportTask = <ThrowOnError extends boolean = false>(options: Options<ReviewsExportTaskData, ThrowOnError>): RequestResult<ReviewsExportTaskResponses, ReviewsExportTaskErrors, ThrowOnError> => (options.client ?? client).get<ReviewsExportTaskResponses, ReviewsExportTaskErrors, ThrowOnError>({ url: '/api/reviews/{review_id}/tasks/{number}/export', ...options });
 
 /**
  * Which settings meet these constraints, and which is best

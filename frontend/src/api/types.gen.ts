@@ -107,6 +107,88 @@ export type AccountingRequest = {
 };
 
 /**
+ * AlphaOut
+ *
+ * Krippendorff's alpha with a 95 % percentile bootstrap interval over items; None where it is not defined.
+ */
+export type AlphaOut = {
+    /**
+     * Level
+     */
+    level: 'nominal' | 'ordinal' | 'interval';
+    /**
+     * Value
+     */
+    value: number | null;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Items
+     *
+     * Items with two answers or more.
+     */
+    items: number;
+    /**
+     * Answers
+     *
+     * Answers to these items.
+     */
+    answers: number;
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
+ * Anchor
+ *
+ * What a comment is about. `kind` says which fields count.
+ */
+export type Anchor = {
+    /**
+     * Kind
+     */
+    kind?: 'review' | 'setting' | 'run' | 'subgroup' | 'metric' | 'chart' | 'selection';
+    /**
+     * Setting Ids
+     *
+     * setting: one.
+     */
+    setting_ids?: Array<number>;
+    /**
+     * Run Ids
+     *
+     * run: one. selection: any number.
+     */
+    run_ids?: Array<string>;
+    /**
+     * Subgroup
+     */
+    subgroup?: string | null;
+    /**
+     * Metric
+     */
+    metric?: string | null;
+    /**
+     * Split
+     */
+    split?: 'train' | 'validation' | 'test' | null;
+    /**
+     * Chart
+     *
+     * Name of a figure.
+     */
+    chart?: string | null;
+};
+
+/**
  * AttackChoice
  *
  * A membership-inference attack made on every run.
@@ -594,6 +676,190 @@ export type Claim = {
 };
 
 /**
+ * Comment
+ *
+ * One comment as it reads now.
+ */
+export type Comment = {
+    /**
+     * Id
+     *
+     * Number of the event that made it.
+     */
+    id: number;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Mentions
+     */
+    mentions: Array<string>;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Edited At
+     */
+    edited_at?: string | null;
+    /**
+     * Earlier
+     *
+     * Texts that it had before, oldest first.
+     */
+    earlier?: Array<string>;
+};
+
+/**
+ * ComparableMetric
+ *
+ * What the snapshot holds of a metric on this split.
+ */
+export type ComparableMetric = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Subgroups
+     */
+    subgroups: Array<string>;
+};
+
+/**
+ * ComparedParameter
+ *
+ * One parameter of all compared settings; None where a setting has no such parameter.
+ */
+export type ComparedParameter = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Values
+     */
+    values: Array<JsonValue>;
+    /**
+     * Texts
+     */
+    texts: Array<string | null>;
+    /**
+     * Differs
+     */
+    differs: boolean;
+};
+
+/**
+ * ComparedRow
+ *
+ * One metric of one subgroup over all compared settings.
+ */
+export type ComparedRow = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Subgroup
+     */
+    subgroup: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Subgroup Title
+     */
+    subgroup_title: string;
+    /**
+     * Unit
+     */
+    unit: string;
+    /**
+     * Higher Is Better
+     */
+    higher_is_better: boolean | null;
+    /**
+     * Small
+     *
+     * Measured on so few rows that it says little.
+     */
+    small: boolean;
+    /**
+     * Cells
+     */
+    cells: Array<SnapshotCell | null>;
+    /**
+     * Best
+     *
+     * Settings with the best mean; empty where no direction is better.
+     */
+    best: Array<number>;
+    /**
+     * Tests
+     */
+    tests: Array<PairTest>;
+};
+
+/**
+ * Comparison
+ *
+ * Settings side by side, from the snapshot alone: the same request always has the same answer.
+ */
+export type Comparison = {
+    /**
+     * Split
+     */
+    split: string;
+    /**
+     * Settings
+     */
+    settings: Array<SnapshotSetting>;
+    /**
+     * Parameters
+     */
+    parameters: Array<ComparedParameter>;
+    /**
+     * Rows
+     */
+    rows: Array<ComparedRow>;
+    /**
+     * Available
+     */
+    available: Array<ComparableMetric>;
+    /**
+     * Tests
+     *
+     * Tests that the correction is over.
+     */
+    tests: number;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+    /**
+     * Findings
+     *
+     * What the tests support, each a sentence; empty where they support nothing.
+     */
+    findings: Array<string>;
+};
+
+/**
  * Constraint
  *
  * One number of a setting against a threshold, both in the metric's unit.
@@ -957,6 +1223,42 @@ export type DatasetVariant = {
 };
 
 /**
+ * Decision
+ *
+ * A decision that stands.
+ */
+export type Decision = {
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Role
+     *
+     * The person's role now, None: no longer a member.
+     */
+    role: 'author' | 'reviewer' | 'approver' | null;
+    /**
+     * Decision
+     */
+    decision: 'approve' | 'request_changes' | 'reject';
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Counts
+     *
+     * Whether it has weight: an approval only of an approver.
+     */
+    counts: boolean;
+};
+
+/**
  * Difference
  *
  * Something that is not as it was when the bundle was made.
@@ -980,6 +1282,18 @@ export type Difference = {
      * Whether results may differ because of it.
      */
     matters: boolean;
+};
+
+/**
+ * EditedComment
+ *
+ * The text that a comment has from now on; the old one stays in the history.
+ */
+export type EditedComment = {
+    /**
+     * Text
+     */
+    text: string;
 };
 
 /**
@@ -1178,6 +1492,12 @@ export type Figure = {
      * Rows
      */
     rows: Array<Array<string | number | number | null>>;
+    /**
+     * Row Settings
+     *
+     * Setting that each row is of, where rows are of settings; else empty.
+     */
+    row_settings?: Array<number | null>;
     /**
      * Empty
      *
@@ -1498,6 +1818,46 @@ export type Health = {
 };
 
 /**
+ * HiddenMean
+ *
+ * Mean answer of the items with one hidden value; the interval is 95 % Student t over items.
+ */
+export type HiddenMean = {
+    /**
+     * Field
+     */
+    field: string;
+    /**
+     * Value
+     */
+    value: string;
+    /**
+     * Mean
+     */
+    mean: number | null;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Items
+     */
+    items: number;
+    /**
+     * Answers
+     */
+    answers: number;
+    /**
+     * Unsure
+     */
+    unsure: number;
+};
+
+/**
  * Histogram
  *
  * How a constraint's numbers spread over settings.
@@ -1772,6 +2132,62 @@ export type JobSpec = {
 export type JsonValue = unknown;
 
 /**
+ * Link
+ *
+ * A kept view.
+ */
+export type Link = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Search
+     */
+    search: {
+        [key: string]: string;
+    };
+    /**
+     * As Of
+     *
+     * Results that finished later are not part of the view.
+     */
+    as_of: string;
+    /**
+     * Person
+     */
+    person: string | null;
+    /**
+     * Newer
+     *
+     * Runs of the view's studies that finished since.
+     */
+    newer: number;
+};
+
+/**
+ * LinkCreate
+ *
+ * A view: the page's path and its search parameters.
+ */
+export type LinkCreate = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Search
+     */
+    search?: {
+        [key: string]: unknown | string;
+    };
+};
+
+/**
  * MeasurementOut
  *
  * One number with what it was measured on.
@@ -1821,6 +2237,38 @@ export type MeasurementOut = {
      * High
      */
     high: number | null;
+};
+
+/**
+ * Member
+ *
+ * Somebody's part in a review.
+ */
+export type Member = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Role
+     */
+    role: 'author' | 'reviewer' | 'approver';
+};
+
+/**
+ * MemberChange
+ *
+ * A person's role; None takes them off the review.
+ */
+export type MemberChange = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Role
+     */
+    role: 'author' | 'reviewer' | 'approver' | null;
 };
 
 /**
@@ -2032,6 +2480,234 @@ export type Nearest = {
 };
 
 /**
+ * NewComment
+ *
+ * A comment that begins a thread, or with `thread` answers in one. `@Name` mentions somebody known here.
+ */
+export type NewComment = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * For a new thread; an answer has its thread's.
+     */
+    anchor?: Anchor;
+    /**
+     * Thread
+     *
+     * Thread that this answers in.
+     */
+    thread?: number | null;
+};
+
+/**
+ * NewDecision
+ *
+ * Your decision. It replaces your earlier one.
+ */
+export type NewDecision = {
+    /**
+     * Decision
+     */
+    decision: 'approve' | 'request_changes' | 'reject';
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
+ * NewItem
+ *
+ * What a rater sees, and what stays hidden until the task is closed.
+ */
+export type NewItem = {
+    /**
+     * Content
+     */
+    content: string;
+    /**
+     * Kind
+     */
+    kind?: 'text' | 'prediction' | 'free';
+    /**
+     * Hidden
+     *
+     * Such as method, scorer, score, subgroup.
+     */
+    hidden?: {
+        [key: string]: string | number | null;
+    };
+};
+
+/**
+ * NewRating
+ *
+ * An answer; without a value it is `unsure`.
+ */
+export type NewRating = {
+    /**
+     * Item
+     */
+    item: number;
+    /**
+     * Value
+     */
+    value: number | null;
+    /**
+     * Note
+     */
+    note?: string;
+};
+
+/**
+ * NewRatings
+ *
+ * Answers, or as CSV with the columns item, value and, optionally, note.
+ */
+export type NewRatings = {
+    /**
+     * Ratings
+     */
+    ratings?: Array<NewRating>;
+    /**
+     * Csv
+     */
+    csv?: string | null;
+};
+
+/**
+ * NewReview
+ *
+ * A selection that becomes a review.
+ */
+export type NewReview = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Question
+     *
+     * What the team is to decide.
+     */
+    question?: string;
+    /**
+     * Job Ids
+     */
+    job_ids: Array<string>;
+    /**
+     * Setting Ids
+     *
+     * Settings to compare.
+     */
+    setting_ids: Array<number>;
+    /**
+     * View
+     *
+     * The explorer's search parameters.
+     */
+    view?: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Required Approvals
+     */
+    required_approvals?: number;
+    /**
+     * Members
+     *
+     * Besides you, who are its author.
+     */
+    members?: Array<Member>;
+    /**
+     * Operating Point
+     *
+     * Id of a chosen operating point.
+     */
+    operating_point?: string | null;
+};
+
+/**
+ * NewTask
+ *
+ * Items to be rated without knowing where they come from. Give `items`, or `csv` with a column `content`.
+ */
+export type NewTask = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Instructions
+     */
+    instructions?: string;
+    /**
+     * Warning
+     *
+     * Shown before any item is uncovered.
+     */
+    warning?: string;
+    /**
+     * Items
+     */
+    items?: Array<NewItem>;
+    /**
+     * Csv
+     *
+     * Columns: content, kind (optional); all others are hidden.
+     */
+    csv?: string | null;
+    scale: Scale;
+    /**
+     * Raters
+     */
+    raters: Array<string>;
+    sample?: Sample | null;
+    /**
+     * Seed
+     *
+     * Of the sample and of each rater's order.
+     */
+    seed?: number;
+};
+
+/**
+ * Newer
+ *
+ * Runs that ended after the snapshot. They change nothing in it.
+ */
+export type Newer = {
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Run Ids
+     *
+     * The first 50.
+     */
+    run_ids: Array<string>;
+    /**
+     * Of Settings
+     *
+     * Those of the compared settings.
+     */
+    of_settings: number;
+    /**
+     * Deleted Jobs
+     *
+     * Studies of the snapshot that were deleted since.
+     */
+    deleted_jobs: Array<SnapshotJob>;
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
  * Objective
  *
  * What is to be best among the settings that meet the constraints.
@@ -2191,6 +2867,34 @@ export type PagePreset = {
 };
 
 /**
+ * Page[ReviewEvent]
+ */
+export type PageReviewEvent = {
+    /**
+     * Items
+     */
+    items: Array<ReviewEvent>;
+    /**
+     * Next
+     */
+    next?: string | null;
+};
+
+/**
+ * Page[ReviewSummary]
+ */
+export type PageReviewSummary = {
+    /**
+     * Items
+     */
+    items: Array<ReviewSummary>;
+    /**
+     * Next
+     */
+    next?: string | null;
+};
+
+/**
  * Page[Run]
  */
 export type PageRun = {
@@ -2216,6 +2920,86 @@ export type PageWorker = {
      * Next
      */
     next?: string | null;
+};
+
+/**
+ * PairTest
+ *
+ * Two settings on the seeds that both have: a less b. Intervals are 95 %; reductions in per cent of b's mean.
+ */
+export type PairTest = {
+    /**
+     * A
+     */
+    a: number;
+    /**
+     * B
+     */
+    b: number;
+    /**
+     * Pairs
+     */
+    pairs: number;
+    /**
+     * Difference
+     */
+    difference: number | null;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Reduction
+     */
+    reduction: number | null;
+    /**
+     * Reduction Low
+     */
+    reduction_low: number | null;
+    /**
+     * Reduction High
+     */
+    reduction_high: number | null;
+    /**
+     * Rank Biserial
+     */
+    rank_biserial: number | null;
+    /**
+     * P
+     *
+     * Exact Wilcoxon signed-rank test, two-sided.
+     */
+    p: number | null;
+    /**
+     * Corrected
+     *
+     * By Holm over all tests of this answer.
+     */
+    corrected: number | null;
+    /**
+     * P Permutation
+     *
+     * Sign-flip permutation test of the mean difference.
+     */
+    p_permutation: number | null;
+    /**
+     * Corrected Permutation
+     */
+    corrected_permutation: number | null;
+    /**
+     * Reachable
+     *
+     * Whether any outcome with so many pairs could have p < 0.05, uncorrected.
+     */
+    reachable: boolean;
+    /**
+     * Sentence
+     */
+    sentence: string;
 };
 
 /**
@@ -2801,6 +3585,30 @@ export type Question = {
 };
 
 /**
+ * RaterPair
+ *
+ * Two raters: items that both answered, and on how many their answers are equal.
+ */
+export type RaterPair = {
+    /**
+     * A
+     */
+    a: string;
+    /**
+     * B
+     */
+    b: string;
+    /**
+     * Items
+     */
+    items: number;
+    /**
+     * Equal
+     */
+    equal: number;
+};
+
+/**
  * Reproduction
  *
  * A preset's claims put to the test: verdicts, comparisons and what stands beside them.
@@ -2840,6 +3648,233 @@ export type Reproduction = {
      * Notes
      */
     notes: Array<string>;
+};
+
+/**
+ * ReviewDetail
+ *
+ * A review whole, but for the snapshot's series, which `/snapshot` and `/comparison` give.
+ */
+export type ReviewDetail = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Question
+     */
+    question: string;
+    /**
+     * Status
+     */
+    status: 'open' | 'changes_requested' | 'approved' | 'rejected';
+    /**
+     * Author
+     */
+    author: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Events
+     */
+    events: number;
+    /**
+     * Settings
+     */
+    settings: number;
+    /**
+     * Members
+     */
+    members: Array<Member>;
+    /**
+     * Approvals
+     */
+    approvals: number;
+    /**
+     * Required Approvals
+     */
+    required_approvals: number;
+    /**
+     * Asked
+     *
+     * What is asked of whoever asks for the list.
+     */
+    asked?: Array<string>;
+    /**
+     * Missing
+     *
+     * What it needs to be approved, or what it is, in one sentence.
+     */
+    missing: string;
+    /**
+     * Moment
+     *
+     * Of the snapshot.
+     */
+    moment: string;
+    /**
+     * Jobs
+     */
+    jobs: Array<SnapshotJob>;
+    /**
+     * View
+     */
+    view: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Compared
+     */
+    compared: Array<SnapshotSetting>;
+    operating_point: SnapshotPoint | null;
+    /**
+     * Cut
+     */
+    cut: string | null;
+    /**
+     * Alarms
+     */
+    alarms: Array<string>;
+    /**
+     * Threads
+     */
+    threads: Array<Thread>;
+    /**
+     * Decisions
+     */
+    decisions: Array<Decision>;
+    /**
+     * Tasks
+     */
+    tasks: Array<TaskSummary>;
+    verification: Verification;
+    newer: Newer;
+    /**
+     * None where nobody says who asks.
+     */
+    you: You | null;
+};
+
+/**
+ * ReviewEvent
+ *
+ * One entry of the history. `redacted`: what is blind until a rating task closes is left out.
+ */
+export type ReviewEvent = {
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Type
+     *
+     * One of EventType, unless the history was altered.
+     */
+    type: string;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Data
+     */
+    data: {
+        [key: string]: unknown;
+    };
+    /**
+     * Previous
+     */
+    previous: string;
+    /**
+     * Hash
+     */
+    hash: string;
+    /**
+     * Redacted
+     */
+    redacted?: boolean;
+};
+
+/**
+ * ReviewExport
+ *
+ * A review as one document: snapshot, history and verification.
+ */
+export type ReviewExport = {
+    review: ReviewDetail;
+    snapshot: Snapshot;
+    /**
+     * History
+     */
+    history: Array<ReviewEvent>;
+};
+
+/**
+ * ReviewSummary
+ *
+ * A review as lists show it.
+ */
+export type ReviewSummary = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Question
+     */
+    question: string;
+    /**
+     * Status
+     */
+    status: 'open' | 'changes_requested' | 'approved' | 'rejected';
+    /**
+     * Author
+     */
+    author: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Events
+     */
+    events: number;
+    /**
+     * Settings
+     */
+    settings: number;
+    /**
+     * Members
+     */
+    members: Array<Member>;
+    /**
+     * Approvals
+     */
+    approvals: number;
+    /**
+     * Required Approvals
+     */
+    required_approvals: number;
+    /**
+     * Asked
+     *
+     * What is asked of whoever asks for the list.
+     */
+    asked?: Array<string>;
 };
 
 /**
@@ -3080,6 +4115,68 @@ export type RunDetail = {
 };
 
 /**
+ * Sample
+ *
+ * Draws items from a longer list.
+ */
+export type Sample = {
+    /**
+     * Size
+     */
+    size: number;
+    /**
+     * By
+     *
+     * Hidden field whose values are the strata.
+     */
+    by?: string | null;
+    /**
+     * Allocation
+     */
+    allocation?: 'proportional' | 'equal';
+};
+
+/**
+ * Scale
+ *
+ * The answers that a rater may give.
+ */
+export type Scale = {
+    /**
+     * Points
+     */
+    points: Array<ScalePoint>;
+    /**
+     * Unsure
+     *
+     * Whether `unsure` is an answer; it counts as missing.
+     */
+    unsure?: boolean;
+    /**
+     * Level
+     *
+     * How far apart answers are, for the agreement.
+     */
+    level?: 'nominal' | 'ordinal' | 'interval';
+};
+
+/**
+ * ScalePoint
+ *
+ * One answer.
+ */
+export type ScalePoint = {
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Label
+     */
+    label?: string;
+};
+
+/**
  * Sensitivity
  *
  * What moving one threshold does. Only settings that were trained are considered.
@@ -3264,6 +4361,395 @@ export type SettingVerdict = {
 };
 
 /**
+ * Snapshot
+ *
+ * Everything that a review rests on. It never changes and needs nothing else.
+ */
+export type Snapshot = {
+    /**
+     * Format
+     */
+    format?: 1;
+    /**
+     * Review Id
+     */
+    review_id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Question
+     */
+    question: string;
+    /**
+     * Author
+     */
+    author: string;
+    /**
+     * Moment
+     */
+    moment: string;
+    /**
+     * Equipoise
+     *
+     * Version of the program that took it.
+     */
+    equipoise: string;
+    /**
+     * Required Approvals
+     */
+    required_approvals: number;
+    /**
+     * Jobs
+     */
+    jobs: Array<SnapshotJob>;
+    /**
+     * View
+     *
+     * Search parameters of the page that it was made on.
+     */
+    view: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Settings
+     */
+    settings: Array<SnapshotSetting>;
+    /**
+     * Metrics
+     *
+     * What each metric meant then.
+     */
+    metrics: Array<MetricInfo>;
+    /**
+     * Parameter Titles
+     */
+    parameter_titles: {
+        [key: string]: string;
+    };
+    /**
+     * Subgroup Titles
+     */
+    subgroup_titles: {
+        [key: string]: string;
+    };
+    /**
+     * Series
+     */
+    series: Array<SnapshotSeries>;
+    /**
+     * Cut
+     *
+     * What was left out to bound the size, None: nothing.
+     */
+    cut: string | null;
+    operating_point?: SnapshotPoint | null;
+};
+
+/**
+ * SnapshotAudit
+ *
+ * An audit of one run: the lower bound of epsilon that it found beside the claim.
+ */
+export type SnapshotAudit = {
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Audit
+     */
+    audit: string;
+    /**
+     * Bound
+     */
+    bound: number | null;
+    /**
+     * Claim
+     */
+    claim: number | null;
+    /**
+     * P At Claim
+     */
+    p_at_claim: number;
+    /**
+     * Above Claim
+     *
+     * Whether the bound lies above the claim, however likely by chance.
+     */
+    above_claim: boolean;
+};
+
+/**
+ * SnapshotCell
+ *
+ * One setting's figure in one series. The interval is 95 % Student t over seeds, None below two seeds.
+ */
+export type SnapshotCell = {
+    /**
+     * Mean
+     */
+    mean: number | null;
+    /**
+     * Low
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Seeds
+     *
+     * Runs with a number.
+     */
+    seeds: number;
+    /**
+     * N
+     *
+     * Rows it was measured on: the fewest of any run.
+     */
+    n: number | null;
+    /**
+     * Values
+     *
+     * Per run of the setting, in the order of its runs.
+     */
+    values: Array<number | null>;
+};
+
+/**
+ * SnapshotJob
+ *
+ * A study that the compared settings were taken from.
+ */
+export type SnapshotJob = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * SnapshotPoint
+ *
+ * The operating point that the review is about, as it was chosen.
+ */
+export type SnapshotPoint = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Rule
+     */
+    rule: {
+        [key: string]: unknown;
+    };
+    /**
+     * Numbers
+     */
+    numbers: {
+        [key: string]: unknown;
+    };
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
+ * SnapshotRun
+ *
+ * One training of a compared setting, as it stood at the moment of the snapshot.
+ */
+export type SnapshotRun = {
+    /**
+     * Id
+     *
+     * First 20 hex digits of its configuration hash.
+     */
+    id: string;
+    /**
+     * Config Hash
+     */
+    config_hash: string;
+    /**
+     * Seed
+     */
+    seed: number;
+    /**
+     * Status
+     */
+    status: 'queued' | 'running' | 'succeeded' | 'diverged' | 'failed' | 'cancelled';
+    /**
+     * Engine
+     */
+    engine: string;
+    /**
+     * Degenerate
+     */
+    degenerate: boolean;
+    /**
+     * Wall Seconds
+     */
+    wall_seconds: number | null;
+    /**
+     * Message
+     */
+    message: string | null;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
+};
+
+/**
+ * SnapshotSeries
+ *
+ * One metric of one subgroup on one split: a cell per setting, None where it was not measured.
+ */
+export type SnapshotSeries = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Subgroup
+     */
+    subgroup: string;
+    /**
+     * Split
+     */
+    split: string;
+    /**
+     * Cells
+     */
+    cells: Array<SnapshotCell | null>;
+};
+
+/**
+ * SnapshotSetting
+ *
+ * One compared setting: its whole configuration, its runs, and what it claims of privacy.
+ */
+export type SnapshotSetting = {
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Hash
+     *
+     * SHA-256 of the configuration.
+     */
+    hash: string;
+    /**
+     * Label
+     *
+     * Method and what tells it from the other settings of the review.
+     */
+    label: string;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Method Title
+     */
+    method_title: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number | null;
+    /**
+     * Params
+     *
+     * Flat: method.*, training.*, model.* and dataset.* parameters.
+     */
+    params: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Configuration
+     *
+     * contracts.runs.Setting, code versions included.
+     */
+    configuration: {
+        [key: string]: unknown;
+    };
+    /**
+     * Context
+     *
+     * Equal for settings on the same data and model: their seeds can be paired.
+     */
+    context: string;
+    /**
+     * Data Hash
+     */
+    data_hash: string | null;
+    /**
+     * Versions
+     *
+     * Hashes of the code: engine, metrics, method, model, dataset, attacks.
+     */
+    versions: {
+        [key: string]: string;
+    };
+    /**
+     * Runs
+     *
+     * By seed.
+     */
+    runs: Array<SnapshotRun>;
+    /**
+     * Claims
+     *
+     * Mean over seeds of every privacy figure of everybody, by metric.
+     */
+    claims: {
+        [key: string]: number;
+    };
+    /**
+     * Audits
+     */
+    audits: Array<SnapshotAudit>;
+    /**
+     * Alarms
+     *
+     * What audits say that refutes its claimed epsilon.
+     */
+    alarms: Array<string>;
+    /**
+     * Degenerate
+     *
+     * Half of its runs or more predict one class for nearly everybody.
+     */
+    degenerate: boolean;
+    /**
+     * Diverged
+     */
+    diverged: number;
+};
+
+/**
  * StatisticNoise
  *
  * Noise on what a private method releases each step beside the gradient; it takes its part of the budget.
@@ -3316,6 +4802,228 @@ export type TableColumn = {
 };
 
 /**
+ * Task
+ *
+ * A rating task: for a rater the items in their own order, once it is closed everything.
+ */
+export type Task = {
+    /**
+     * Id
+     *
+     * Number of the event that made it.
+     */
+    id: number;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Closed
+     */
+    closed: boolean;
+    /**
+     * Items
+     */
+    items: number;
+    /**
+     * Raters
+     */
+    raters: Array<string>;
+    /**
+     * Rated
+     *
+     * Items that each rater has answered, `unsure` included.
+     */
+    rated: {
+        [key: string]: number;
+    };
+    /**
+     * Instructions
+     */
+    instructions: string;
+    /**
+     * Warning
+     */
+    warning: string;
+    scale: Scale;
+    /**
+     * Seed
+     *
+     * None until it is closed.
+     */
+    seed: number | null;
+    /**
+     * Sampled
+     *
+     * How the items were drawn.
+     */
+    sampled: string | null;
+    /**
+     * Hidden Fields
+     *
+     * Empty until it is closed.
+     */
+    hidden_fields: Array<string>;
+    /**
+     * Content
+     */
+    content: Array<TaskItem>;
+    /**
+     * Unanswered
+     *
+     * Of whoever asks.
+     */
+    unanswered: number;
+    /**
+     * None until it is closed.
+     */
+    results: TaskResults | null;
+};
+
+/**
+ * TaskItem
+ *
+ * An item as a rater sees it. `hidden` is empty until the task is closed.
+ */
+export type TaskItem = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Kind
+     */
+    kind: 'text' | 'prediction' | 'free';
+    /**
+     * Content
+     */
+    content: string;
+    /**
+     * Hidden
+     */
+    hidden: {
+        [key: string]: string | number | null;
+    };
+    /**
+     * Your answer so far.
+     */
+    rating?: NewRating | null;
+};
+
+/**
+ * TaskResults
+ *
+ * What a closed task gave.
+ */
+export type TaskResults = {
+    /**
+     * Agreement
+     *
+     * The scale's own level first, the others for comparison.
+     */
+    agreement: Array<AlphaOut>;
+    /**
+     * Pairs
+     */
+    pairs: Array<RaterPair>;
+    /**
+     * By Hidden
+     */
+    by_hidden: Array<HiddenMean>;
+    /**
+     * Not Blind
+     *
+     * Raters who made the task and may have known what was hidden.
+     */
+    not_blind: Array<string>;
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
+ * TaskSummary
+ *
+ * A rating task as the review lists it.
+ */
+export type TaskSummary = {
+    /**
+     * Id
+     *
+     * Number of the event that made it.
+     */
+    id: number;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Person
+     */
+    person: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Closed
+     */
+    closed: boolean;
+    /**
+     * Items
+     */
+    items: number;
+    /**
+     * Raters
+     */
+    raters: Array<string>;
+    /**
+     * Rated
+     *
+     * Items that each rater has answered, `unsure` included.
+     */
+    rated: {
+        [key: string]: number;
+    };
+};
+
+/**
+ * Thread
+ *
+ * A comment, its answers, and whether it is settled.
+ */
+export type Thread = {
+    /**
+     * Id
+     *
+     * Id of its first comment.
+     */
+    id: number;
+    anchor: Anchor;
+    /**
+     * Resolved
+     */
+    resolved: boolean;
+    /**
+     * Resolved By
+     */
+    resolved_by?: string | null;
+    /**
+     * Comments
+     */
+    comments: Array<Comment>;
+};
+
+/**
  * Verdict
  *
  * What a study says of a claim; the sentence follows from its tests by the stated rule.
@@ -3337,6 +5045,40 @@ export type Verdict = {
      * Outcome
      */
     outcome: 'reproduced' | 'partly' | 'not' | 'open';
+    /**
+     * Sentence
+     */
+    sentence: string;
+};
+
+/**
+ * Verification
+ *
+ * Whether snapshot, history and header are what they were when they were written.
+ */
+export type Verification = {
+    /**
+     * Intact
+     */
+    intact: boolean;
+    /**
+     * Events
+     *
+     * Entries found.
+     */
+    events: number;
+    /**
+     * Head
+     *
+     * Hash of the last entry. Kept elsewhere, it proves later that nothing was rewritten.
+     */
+    head: string;
+    /**
+     * Problems
+     *
+     * What is wrong, each a sentence.
+     */
+    problems: Array<string>;
     /**
      * Sentence
      */
@@ -3385,18 +5127,6 @@ export type WeightRange = {
      * Sentence
      */
     sentence: string;
-};
-
-/**
- * Withdrawal
- *
- * Why a choice no longer stands.
- */
-export type Withdrawal = {
-    /**
-     * Reason
-     */
-    reason: string;
 };
 
 /**
@@ -3459,6 +5189,66 @@ export type Worker = {
      * Jobs it works on.
      */
     jobs?: Array<string>;
+};
+
+/**
+ * You
+ *
+ * What the review is to whoever asks.
+ */
+export type You = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Role
+     */
+    role: 'author' | 'reviewer' | 'approver' | null;
+    /**
+     * Asked
+     *
+     * What is asked of you, each a sentence.
+     */
+    asked: Array<string>;
+    /**
+     * May Decide
+     */
+    may_decide: boolean;
+    /**
+     * May Manage
+     */
+    may_manage: boolean;
+    /**
+     * Refusal
+     *
+     * Why you may not approve, None: you may.
+     */
+    refusal: string | null;
+};
+
+/**
+ * Withdrawal
+ *
+ * Why a choice no longer stands.
+ */
+export type BackendContractsOperatingPointsWithdrawal = {
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
+ * Withdrawal
+ *
+ * Why a decision no longer stands.
+ */
+export type BackendContractsReviewsWithdrawal = {
+    /**
+     * Reason
+     */
+    reason: string;
 };
 
 export type HealthHealthData = {
@@ -4709,6 +6499,1055 @@ export type PeopleUpdateMeResponses = {
 
 export type PeopleUpdateMeResponse = PeopleUpdateMeResponses[keyof PeopleUpdateMeResponses];
 
+export type LinksCreateLinkData = {
+    body: LinkCreate;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/links';
+};
+
+export type LinksCreateLinkErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type LinksCreateLinkError = LinksCreateLinkErrors[keyof LinksCreateLinkErrors];
+
+export type LinksCreateLinkResponses = {
+    /**
+     * Successful Response
+     */
+    201: Link;
+};
+
+export type LinksCreateLinkResponse = LinksCreateLinkResponses[keyof LinksCreateLinkResponses];
+
+export type LinksGetLinkData = {
+    body?: never;
+    path: {
+        /**
+         * Link Id
+         *
+         * Id of a link.
+         */
+        link_id: string;
+    };
+    query?: never;
+    url: '/api/links/{link_id}';
+};
+
+export type LinksGetLinkErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type LinksGetLinkError = LinksGetLinkErrors[keyof LinksGetLinkErrors];
+
+export type LinksGetLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: Link;
+};
+
+export type LinksGetLinkResponse = LinksGetLinkResponses[keyof LinksGetLinkResponses];
+
+export type ReviewsListReviewsData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Status
+         *
+         * Any of these.
+         */
+        status?: Array<'open' | 'changes_requested' | 'approved' | 'rejected'>;
+        /**
+         * Text
+         *
+         * Part of the title, or the whole id.
+         */
+        text?: string | null;
+    };
+    url: '/api/reviews';
+};
+
+export type ReviewsListReviewsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsListReviewsError = ReviewsListReviewsErrors[keyof ReviewsListReviewsErrors];
+
+export type ReviewsListReviewsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageReviewSummary;
+};
+
+export type ReviewsListReviewsResponse = ReviewsListReviewsResponses[keyof ReviewsListReviewsResponses];
+
+export type ReviewsCreateReviewData = {
+    body: NewReview;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/reviews';
+};
+
+export type ReviewsCreateReviewErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsCreateReviewError = ReviewsCreateReviewErrors[keyof ReviewsCreateReviewErrors];
+
+export type ReviewsCreateReviewResponses = {
+    /**
+     * Successful Response
+     */
+    201: ReviewDetail;
+};
+
+export type ReviewsCreateReviewResponse = ReviewsCreateReviewResponses[keyof ReviewsCreateReviewResponses];
+
+export type ReviewsGetReviewData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}';
+};
+
+export type ReviewsGetReviewErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsGetReviewError = ReviewsGetReviewErrors[keyof ReviewsGetReviewErrors];
+
+export type ReviewsGetReviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsGetReviewResponse = ReviewsGetReviewResponses[keyof ReviewsGetReviewResponses];
+
+export type ReviewsGetReviewSnapshotData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/snapshot';
+};
+
+export type ReviewsGetReviewSnapshotErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsGetReviewSnapshotError = ReviewsGetReviewSnapshotErrors[keyof ReviewsGetReviewSnapshotErrors];
+
+export type ReviewsGetReviewSnapshotResponses = {
+    /**
+     * Successful Response
+     */
+    200: Snapshot;
+};
+
+export type ReviewsGetReviewSnapshotResponse = ReviewsGetReviewSnapshotResponses[keyof ReviewsGetReviewSnapshotResponses];
+
+export type ReviewsCompareReviewData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: {
+        /**
+         * Split
+         */
+        split?: 'train' | 'validation' | 'test';
+        /**
+         * Metric
+         *
+         * Left out: the headline ones.
+         */
+        metric?: Array<string>;
+        /**
+         * Subgroup
+         *
+         * Left out: all.
+         */
+        subgroup?: Array<string>;
+    };
+    url: '/api/reviews/{review_id}/comparison';
+};
+
+export type ReviewsCompareReviewErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsCompareReviewError = ReviewsCompareReviewErrors[keyof ReviewsCompareReviewErrors];
+
+export type ReviewsCompareReviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Comparison;
+};
+
+export type ReviewsCompareReviewResponse = ReviewsCompareReviewResponses[keyof ReviewsCompareReviewResponses];
+
+export type ReviewsListReviewEventsData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/reviews/{review_id}/events';
+};
+
+export type ReviewsListReviewEventsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsListReviewEventsError = ReviewsListReviewEventsErrors[keyof ReviewsListReviewEventsErrors];
+
+export type ReviewsListReviewEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageReviewEvent;
+};
+
+export type ReviewsListReviewEventsResponse = ReviewsListReviewEventsResponses[keyof ReviewsListReviewEventsResponses];
+
+export type ReviewsVerifyReviewData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: {
+        /**
+         * Head
+         *
+         * A hash noted earlier: is that entry still there?
+         */
+        head?: string | null;
+    };
+    url: '/api/reviews/{review_id}/verification';
+};
+
+export type ReviewsVerifyReviewErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsVerifyReviewError = ReviewsVerifyReviewErrors[keyof ReviewsVerifyReviewErrors];
+
+export type ReviewsVerifyReviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Verification;
+};
+
+export type ReviewsVerifyReviewResponse = ReviewsVerifyReviewResponses[keyof ReviewsVerifyReviewResponses];
+
+export type ReviewsExportReviewData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/export';
+};
+
+export type ReviewsExportReviewErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsExportReviewError = ReviewsExportReviewErrors[keyof ReviewsExportReviewErrors];
+
+export type ReviewsExportReviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewExport;
+};
+
+export type ReviewsExportReviewResponse = ReviewsExportReviewResponses[keyof ReviewsExportReviewResponses];
+
+export type ReviewsCommentData = {
+    body: NewComment;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/comments';
+};
+
+export type ReviewsCommentErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsCommentError = ReviewsCommentErrors[keyof ReviewsCommentErrors];
+
+export type ReviewsCommentResponses = {
+    /**
+     * Successful Response
+     */
+    201: ReviewDetail;
+};
+
+export type ReviewsCommentResponse = ReviewsCommentResponses[keyof ReviewsCommentResponses];
+
+export type ReviewsEditCommentData = {
+    body: EditedComment;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/comments/{number}';
+};
+
+export type ReviewsEditCommentErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsEditCommentError = ReviewsEditCommentErrors[keyof ReviewsEditCommentErrors];
+
+export type ReviewsEditCommentResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsEditCommentResponse = ReviewsEditCommentResponses[keyof ReviewsEditCommentResponses];
+
+export type ReviewsResolveThreadData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/threads/{number}/resolve';
+};
+
+export type ReviewsResolveThreadErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsResolveThreadError = ReviewsResolveThreadErrors[keyof ReviewsResolveThreadErrors];
+
+export type ReviewsResolveThreadResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsResolveThreadResponse = ReviewsResolveThreadResponses[keyof ReviewsResolveThreadResponses];
+
+export type ReviewsReopenThreadData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/threads/{number}/reopen';
+};
+
+export type ReviewsReopenThreadErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsReopenThreadError = ReviewsReopenThreadErrors[keyof ReviewsReopenThreadErrors];
+
+export type ReviewsReopenThreadResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsReopenThreadResponse = ReviewsReopenThreadResponses[keyof ReviewsReopenThreadResponses];
+
+export type ReviewsSetMemberData = {
+    body: MemberChange;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/members';
+};
+
+export type ReviewsSetMemberErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsSetMemberError = ReviewsSetMemberErrors[keyof ReviewsSetMemberErrors];
+
+export type ReviewsSetMemberResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsSetMemberResponse = ReviewsSetMemberResponses[keyof ReviewsSetMemberResponses];
+
+export type ReviewsDecideData = {
+    body: NewDecision;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/decisions';
+};
+
+export type ReviewsDecideErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsDecideError = ReviewsDecideErrors[keyof ReviewsDecideErrors];
+
+export type ReviewsDecideResponses = {
+    /**
+     * Successful Response
+     */
+    201: ReviewDetail;
+};
+
+export type ReviewsDecideResponse = ReviewsDecideResponses[keyof ReviewsDecideResponses];
+
+export type ReviewsWithdrawDecisionData = {
+    body: BackendContractsReviewsWithdrawal;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/decisions/withdraw';
+};
+
+export type ReviewsWithdrawDecisionErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsWithdrawDecisionError = ReviewsWithdrawDecisionErrors[keyof ReviewsWithdrawDecisionErrors];
+
+export type ReviewsWithdrawDecisionResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReviewDetail;
+};
+
+export type ReviewsWithdrawDecisionResponse = ReviewsWithdrawDecisionResponses[keyof ReviewsWithdrawDecisionResponses];
+
+export type ReviewsCreateTaskData = {
+    body: NewTask;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/tasks';
+};
+
+export type ReviewsCreateTaskErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsCreateTaskError = ReviewsCreateTaskErrors[keyof ReviewsCreateTaskErrors];
+
+export type ReviewsCreateTaskResponses = {
+    /**
+     * Successful Response
+     */
+    201: Task;
+};
+
+export type ReviewsCreateTaskResponse = ReviewsCreateTaskResponses[keyof ReviewsCreateTaskResponses];
+
+export type ReviewsGetTaskData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/tasks/{number}';
+};
+
+export type ReviewsGetTaskErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsGetTaskError = ReviewsGetTaskErrors[keyof ReviewsGetTaskErrors];
+
+export type ReviewsGetTaskResponses = {
+    /**
+     * Successful Response
+     */
+    200: Task;
+};
+
+export type ReviewsGetTaskResponse = ReviewsGetTaskResponses[keyof ReviewsGetTaskResponses];
+
+export type ReviewsRateData = {
+    body: NewRatings;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/tasks/{number}/ratings';
+};
+
+export type ReviewsRateErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsRateError = ReviewsRateErrors[keyof ReviewsRateErrors];
+
+export type ReviewsRateResponses = {
+    /**
+     * Successful Response
+     */
+    200: Task;
+};
+
+export type ReviewsRateResponse = ReviewsRateResponses[keyof ReviewsRateResponses];
+
+export type ReviewsCloseTaskData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/tasks/{number}/close';
+};
+
+export type ReviewsCloseTaskErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * Your role or the review's state does not allow it; `detail` says why.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsCloseTaskError = ReviewsCloseTaskErrors[keyof ReviewsCloseTaskErrors];
+
+export type ReviewsCloseTaskResponses = {
+    /**
+     * Successful Response
+     */
+    200: Task;
+};
+
+export type ReviewsCloseTaskResponse = ReviewsCloseTaskResponses[keyof ReviewsCloseTaskResponses];
+
+export type ReviewsExportTaskData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/reviews/{review_id}/tasks/{number}/export';
+};
+
+export type ReviewsExportTaskErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsExportTaskError = ReviewsExportTaskErrors[keyof ReviewsExportTaskErrors];
+
+export type ReviewsExportTaskResponses = {
+    /**
+     * A file.
+     */
+    200: string;
+};
+
+export type ReviewsExportTaskResponse = ReviewsExportTaskResponses[keyof ReviewsExportTaskResponses];
+
 export type OperatingPointsEvaluateData = {
     body: Question;
     path?: never;
@@ -4889,7 +7728,7 @@ export type OperatingPointsGetOperatingPointResponses = {
 export type OperatingPointsGetOperatingPointResponse = OperatingPointsGetOperatingPointResponses[keyof OperatingPointsGetOperatingPointResponses];
 
 export type OperatingPointsWithdrawData = {
-    body: Withdrawal;
+    body: BackendContractsOperatingPointsWithdrawal;
     headers?: {
         /**
          * Equipoise-Person

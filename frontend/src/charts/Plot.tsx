@@ -1,7 +1,8 @@
-import { Skeleton } from '@mantine/core'
+import { Skeleton, useComputedColorScheme } from '@mantine/core'
 import { useElementSize } from '@mantine/hooks'
 import { lazy, Suspense, useMemo, useRef } from 'react'
 import type { Figure } from '~/api'
+import { type Chosen, clicked, lit } from '~/lib/selection'
 import { adapt, type Held, heightOf, holdAxes, readFigure } from './adapt'
 import classes from './Plot.module.css'
 
@@ -15,10 +16,21 @@ interface Props {
   growing?: boolean
   height?: number
   onSelectRun?: (id: string) => void
+  /** Settings that are lit up; with `onChoose` marks can be clicked, boxed and lassoed. */
+  chosen?: Chosen
+  onChoose?: (chosen: Set<number>) => void
+  /** What a drag does where marks can be selected. */
+  drag?: 'zoom' | 'select' | 'lasso'
 }
 
+const NOTHING: Chosen = new Set()
+/** Parallel lines that are not selected; the scale of a figure takes no transparency. */
+const DIM = { light: '#e3e6ea', dark: '#33383f' }
+
 /** Draws any figure of the server. The one component on the page that does. */
-export function Plot({ figure, view, growing = false, height = 420, onSelectRun }: Props) {
+export function Plot(props: Props) {
+  const { figure, view, growing = false, height = 420, onSelectRun, chosen = NOTHING, onChoose, drag } = props
+  const theme = useComputedColorScheme('light')
   const { ref, width } = useElementSize()
   const tall = heightOf(figure.figure, height)
   const held = useHeldAxes(figure, view, growing)
@@ -26,13 +38,28 @@ export function Plot({ figure, view, growing = false, height = 420, onSelectRun 
     () => adapt(readFigure(figure.figure), { revision: view, width, height: tall, held }),
     [figure, view, width, tall, held],
   )
+  const shown = useMemo(() => {
+    const layout = onChoose
+      ? { ...drawn.layout, selections: [], ...(drag && { dragmode: drag }) }
+      : drawn.layout
+    return { data: lit(drawn.data, chosen, DIM[theme]), layout }
+  }, [drawn, chosen, onChoose, drag, theme])
+  const latest = useRef(chosen)
+  latest.current = chosen
+  const pick = useMemo(
+    () =>
+      onChoose &&
+      ((settings: number[], how: 'click' | 'add' | 'area') =>
+        onChoose(how === 'area' ? new Set(settings) : clicked(latest.current, settings, how === 'add'))),
+    [onChoose],
+  )
   const blank = <Skeleton height={tall} aria-label="Loading the chart" />
   return (
     <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
       <Suspense fallback={blank}>
         {width > 0 ? (
           <figure className={classes.figure} aria-label={`${figure.title}. ${figure.caption}`}>
-            <PlotlyChart figure={drawn} onSelectRun={onSelectRun} />
+            <PlotlyChart figure={shown} onSelectRun={onSelectRun} onPick={pick} />
           </figure>
         ) : (
           blank
