@@ -306,10 +306,10 @@ class Decision(Contract):
 
 
 class ReviewEvent(Contract):
-    """One entry of the history. Fields that are blind until a rating task closes are left out, and `redacted` says so."""
+    """One entry of the history. `redacted`: what is blind until a rating task closes is left out."""
 
     number: int
-    type: EventType
+    type: str = Field(description="One of EventType, unless the history was altered.")
     person: str
     created_at: datetime
     data: dict[str, Any]

@@ -14,7 +14,7 @@ COLUMNS = (
 )  # fmt: skip
 
 #: What makes a spreadsheet take a cell for a formula.
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r")
+ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 
 #: Rows fetched at a time.
 PORTION = 5000
@@ -26,7 +26,7 @@ def inert(text: str) -> str:
     >>> inert("=1+1"), inert("sex=Female")
     ("'=1+1", 'sex=Female')
     """
-    return "'" + text if text.startswith(_ACTIVE) else text
+    return "'" + text if text.startswith(ACTIVE) else text
 
 
 def write(rows: Iterable[Iterable[str | float | int | None]]) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from backend.contracts.results import ENDED, JobEvent, JobStatus, Progress
 from backend.contracts.spec import JobSpec
 from backend.errors import Conflict, NotFound, StaleAttempt
+from backend.store import reviews
 from backend.store._sql import decode_cursor, encode_cursor, malformed_cursor, now
 from backend.store.tables import JobEventRow, JobRow, JobRunRow, MeasurementRow, RunRow, SeriesRow
 
@@ -277,6 +278,7 @@ def _end(session: Session, job: JobRow, status: JobStatus, problem: dict[str, An
         .values(status="queued", claimed_by=None, claimed_attempt=None)
     )
     add_event(session, job.id, "status", {"status": status})
+    reviews.announce(session, job.id)
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,30 @@ revision = "0003"
 down_revision = "0002"
 
 
+#: What a review froze and what was said of it is not changed and not removed, by no program and no slip of a hand.
+_FROZEN = ("id", "title", "person_id", "created_at", "snapshot", "snapshot_hash")
+_GUARDS = {
+    "sqlite": [
+        f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'the history of a review only grows'); END"
+        for table, name, when in (
+            ("review_events", "no_update", "UPDATE"),
+            ("review_events", "no_delete", "DELETE"),
+            ("reviews", "no_update", f"UPDATE OF {', '.join(_FROZEN)}"),
+            ("reviews", "no_delete", "DELETE"),
+        )
+    ],
+    "postgresql": [
+        "CREATE FUNCTION review_history_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the history of a review only grows'; END $$",
+        "CREATE TRIGGER review_events_no_change BEFORE UPDATE OR DELETE ON review_events "
+        "FOR EACH ROW EXECUTE FUNCTION review_history_only_grows()",
+        f"CREATE TRIGGER reviews_no_change BEFORE DELETE OR UPDATE OF {', '.join(_FROZEN)} ON reviews "
+        "FOR EACH ROW EXECUTE FUNCTION review_history_only_grows()",
+    ],
+}
+
+
 def upgrade() -> None:
     op.create_table(
         "deliveries",
@@ -113,6 +137,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["review_id"], ["reviews.id"], name=op.f("fk_review_events_review_id")),
         sa.PrimaryKeyConstraint("review_id", "number", name=op.f("pk_review_events")),
     )
+    for statement in _GUARDS[op.get_bind().dialect.name]:
+        op.execute(statement)
     op.add_column("jobs", sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_jobs_archived_at"), "jobs", ["archived_at"], unique=False)
 
@@ -128,6 +154,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_reviews_created_at"))
 
     op.drop_table("reviews")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION review_history_only_grows()")
     with op.batch_alter_table("operating_points", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_operating_points_setting_id"))
         batch_op.drop_index(batch_op.f("ix_operating_points_created_at"))
