@@ -47,6 +47,10 @@ Url = Annotated[
     typer.Option("--url", envvar="EQUIPOISE_URL", help="Address of the server.", show_envvar=True),
 ]
 DEFAULT_URL = "http://127.0.0.1:8000"
+ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review's id.")]
+
+review = typer.Typer(help="Read reviews and check that nobody altered them.", no_args_is_help=True)
+app.add_typer(review, name="review")
 
 
 @app.command()
@@ -238,6 +242,60 @@ def jobs(
                 print(f"{job.id}  {job.status:<9}  {done:>11}  {job.created_at:%Y-%m-%d %H:%M}  {job.name}")
 
 
+@review.command("list")
+def list_reviews(
+    url: Url = DEFAULT_URL,
+    status: Annotated[
+        str | None, typer.Option(help="Only those that are open, changes_requested, approved or rejected.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+) -> None:
+    """List reviews, newest first."""
+    with _client(url) as client:
+        for one in client.reviews(status=status):
+            if as_json:
+                print(one.model_dump_json())
+            else:
+                approvals = f"{one.approvals}/{one.required_approvals}"
+                print(f"{one.id}  {one.status:<17}  {approvals:>5}  {one.created_at:%Y-%m-%d %H:%M}  {one.title}")
+
+
+@review.command("show")
+def show_review(review_id: ReviewId, url: Url = DEFAULT_URL) -> None:
+    """Show what was compared, what is missing, and what was decided."""
+    with _client(url) as client:
+        one = client.review(review_id)
+    lines = [one.title, one.question, f"{one.status}: {one.missing}", *one.alarms, "", "Compared:"]
+    lines += [f"  {setting.label} ({len(setting.runs)} runs)" for setting in one.compared]
+    if one.decisions:
+        lines += ["", "Decisions:"]
+        lines += [f"  {d.person} ({d.role or 'no member'}): {d.decision}. {d.reason}" for d in one.decisions]
+    lines += ["", one.newer.sentence, one.verification.sentence, f"head {one.verification.head}"]
+    print("\n".join(_printable(line) for line in lines))
+
+
+@review.command("verify")
+def verify_review(
+    review_id: ReviewId,
+    url: Url = DEFAULT_URL,
+    head: Annotated[str | None, typer.Option(help="A hash of its history that you noted earlier.")] = None,
+) -> None:
+    """Recompute every hash of a review. Exit status 0: intact, 1: altered."""
+    with _client(url) as client:
+        found = client.verify_review(review_id, head=head)
+    print(_printable(found.sentence))
+    print(f"head {found.head}")
+    if not found.intact:
+        raise typer.Exit(1)
+
+
+@review.command("export")
+def export_review(review_id: ReviewId, url: Url = DEFAULT_URL) -> None:
+    """Print snapshot and history as one JSON document."""
+    with _client(url) as client:
+        print(client.export_review(review_id).model_dump_json(indent=2))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -317,6 +375,11 @@ def _follow(job: JobHandle) -> None:
     if job.job.problem is not None:
         _note(f"{job.job.problem.title}: {job.job.problem.detail}")
     raise typer.Exit({"succeeded": 0, "cancelled": 2}.get(status, 1))
+
+
+def _printable(line: str) -> str:
+    """What people wrote, without what a terminal would obey."""
+    return "".join(one if one.isprintable() else " " for one in line)
 
 
 def _note(line: str) -> None:

@@ -37,6 +37,8 @@ from backend.contracts.public import (
     RunDetail,
 )
 from backend.contracts.results import ENDED, Problem
+from backend.contracts.reviews import Comparison, ReviewDetail, ReviewExport, ReviewSummary
+from backend.contracts.reviews import Verification as HistoryVerification
 from backend.contracts.spec import JobSpec
 
 T = TypeVar("T")
@@ -128,6 +130,28 @@ class Client:
     def run(self, run_id: str) -> RunDetail:
         """A run whole: configuration, measurements, history, ROC curves."""
         return self._get(f"/api/runs/{run_id}", RunDetail)
+
+    # --- reviews ---
+
+    def reviews(self, **filters: Any) -> list[ReviewSummary]:
+        """All reviews, newest first; filters are those of the API: status, text."""
+        return list(self._pages("/api/reviews", ReviewSummary, **filters))
+
+    def review(self, review_id: str) -> ReviewDetail:
+        """A review with its threads, decisions and verification."""
+        return self._get(f"/api/reviews/{review_id}", ReviewDetail)
+
+    def compare_review(self, review_id: str, **what: Any) -> Comparison:
+        """Its settings side by side, from its snapshot: metric and subgroup (each one or a list), split."""
+        return self._get(f"/api/reviews/{review_id}/comparison", Comparison, **what)
+
+    def verify_review(self, review_id: str, *, head: str | None = None) -> HistoryVerification:
+        """Whether anything was altered; with `head` also whether the entry of a hash noted earlier is still there."""
+        return self._get(f"/api/reviews/{review_id}/verification", HistoryVerification, head=head)
+
+    def export_review(self, review_id: str) -> ReviewExport:
+        """Snapshot and history as one document."""
+        return self._get(f"/api/reviews/{review_id}/export", ReviewExport)
 
     # --- studies ---
 

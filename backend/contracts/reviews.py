@@ -259,7 +259,7 @@ class NewDecision(Contract):
     reason: Reason
 
 
-class Withdrawal(Contract):
+class WithdrawnDecision(Contract):
     """Why a decision no longer stands."""
 
     reason: Reason

@@ -547,3 +547,47 @@ def test_the_store_keeps_the_snapshot_digit_for_digit(client, database, review):
     with database.read() as session:
         row = session.get(ReviewRow, review)
         assert reviews.load(session, review).snapshot == row.snapshot
+
+
+# --- client and command line ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(client, monkeypatch):
+    """`equipoise ...` against the application, without a server."""
+    from contextlib import contextmanager
+
+    from typer.testing import CliRunner
+
+    from backend import cli
+    from backend.client import Client
+    from tests.backend.test_client import Through
+
+    @contextmanager
+    def connected(url):
+        with Client("http://localhost", transport=Through(client)) as connection:
+            yield connection
+
+    monkeypatch.setattr(cli, "_client", connected)
+    return lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
+
+
+def test_reviews_from_the_shell(client, database, review, do, shell):
+    head = decide(do, "Ben", "approve", "Good \x1b[31mred").json()["verification"]["head"]
+    listed = shell("review", "list", "--status", "approved").stdout
+    assert review in listed
+    assert "1/1" in listed
+    assert shell("review", "list", "--status", "open").stdout == ""
+    shown = shell("review", "show", review).stdout
+    assert "Ben (approver): approve. Good  [31mred" in shown
+    assert "\x1b" not in shown
+    intact = shell("review", "verify", review, "--head", head)
+    assert intact.exit_code == 0
+    assert "History intact, 2 entries." in intact.stdout
+    exported = shell("review", "export", review)
+    assert exported.exit_code == 0
+    assert f'"{head}"' in exported.stdout
+    hand(database, "DELETE FROM review_events WHERE number = 2")
+    broken = shell("review", "verify", review)
+    assert broken.exit_code == 1
+    assert "Entry 2 is missing" in broken.stdout

@@ -28,7 +28,7 @@ from backend.contracts.reviews import (
     Snapshot,
     Task,
     Verification,
-    Withdrawal,
+    WithdrawnDecision,
 )
 
 CONFLICT: dict[int | str, dict[str, object]] = {
@@ -185,7 +185,7 @@ def decide(
 
 @router.post("/{review_id}/decisions/withdraw", name="withdraw_decision", responses=CONFLICT, summary="Take it back")
 def withdraw_decision(
-    review_id: ReviewId, _: NoFiltersDep, why: Withdrawal, person: PersonDep, context: ContextDep
+    review_id: ReviewId, _: NoFiltersDep, why: WithdrawnDecision, person: PersonDep, context: ContextDep
 ) -> ReviewDetail:
     """Your decision no longer stands; it stays in the history."""
     return service.withdraw(context, person, review_id, why.reason)

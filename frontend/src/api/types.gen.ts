@@ -5130,6 +5130,18 @@ export type WeightRange = {
 };
 
 /**
+ * Withdrawal
+ *
+ * Why a choice no longer stands.
+ */
+export type Withdrawal = {
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
  * Withdrawn
  *
  * By whom, when and why.
@@ -5143,6 +5155,18 @@ export type Withdrawn = {
      * At
      */
     at: string;
+    /**
+     * Reason
+     */
+    reason: string;
+};
+
+/**
+ * WithdrawnDecision
+ *
+ * Why a decision no longer stands.
+ */
+export type WithdrawnDecision = {
     /**
      * Reason
      */
@@ -5225,30 +5249,6 @@ export type You = {
      * Why you may not approve, None: you may.
      */
     refusal: string | null;
-};
-
-/**
- * Withdrawal
- *
- * Why a choice no longer stands.
- */
-export type BackendContractsOperatingPointsWithdrawal = {
-    /**
-     * Reason
-     */
-    reason: string;
-};
-
-/**
- * Withdrawal
- *
- * Why a decision no longer stands.
- */
-export type BackendContractsReviewsWithdrawal = {
-    /**
-     * Reason
-     */
-    reason: string;
 };
 
 export type HealthHealthData = {
@@ -7253,7 +7253,7 @@ export type ReviewsDecideResponses = {
 export type ReviewsDecideResponse = ReviewsDecideResponses[keyof ReviewsDecideResponses];
 
 export type ReviewsWithdrawDecisionData = {
-    body: BackendContractsReviewsWithdrawal;
+    body: WithdrawnDecision;
     headers?: {
         /**
          * Equipoise-Person
@@ -7728,7 +7728,7 @@ export type OperatingPointsGetOperatingPointResponses = {
 export type OperatingPointsGetOperatingPointResponse = OperatingPointsGetOperatingPointResponses[keyof OperatingPointsGetOperatingPointResponses];
 
 export type OperatingPointsWithdrawData = {
-    body: BackendContractsOperatingPointsWithdrawal;
+    body: Withdrawal;
     headers?: {
         /**
          * Equipoise-Person
