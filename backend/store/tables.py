@@ -83,6 +83,8 @@ class JobRow(Base):
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     archived_at: Mapped[datetime | None] = mapped_column(index=True, doc="Since when lists leave it out.")
+    submitter: Mapped[str | None] = mapped_column(String(100), doc="Name of who submitted it, if they said so.")
+    size: Mapped[int] = mapped_column(default=0, index=True, doc="Its runs, counted when they were attached.")
 
 
 class SettingRow(Base):
@@ -346,6 +348,7 @@ class NotificationRow(Base):
     text: Mapped[str] = mapped_column(Text)
     href: Mapped[str] = mapped_column(String(300))
     created_at: Mapped[datetime]
+    passed_on: Mapped[bool] = mapped_column(default=False, index=True, doc="Its deliveries are in the outbox.")
 
 
 class DeliveryRow(Base):
@@ -354,11 +357,14 @@ class DeliveryRow(Base):
     __tablename__ = "deliveries"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    notice_id: Mapped[int] = mapped_column(ForeignKey("notices.id"))
     channel: Mapped[str] = mapped_column(String(16), doc="webhook or email")
-    target: Mapped[str] = mapped_column(String(500))
+    target: Mapped[str] = mapped_column(String(500), doc="An address, or which configured webhook: never its URL.")
     payload: Mapped[dict[str, Any]]
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None] = mapped_column(index=True, doc="When it is tried next; None: it is over.")
     delivered_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("notice_id", "channel", "target"),)

@@ -65,7 +65,42 @@ def test_exposed_records_are_written_and_read_with_a_run(database, tmp_path):
         jobs.finish(session, job, attempt, "succeeded")
 
 
-def test_the_job_engine_has_room_beside_our_tables(empty):
+def test_jobs_keep_their_runs_and_events_and_are_counted(empty):
+    at(empty, "0002")
+    moment = "2026-01-01 00:00:00"
+    with empty.write() as session:
+        for statement in (
+            "INSERT INTO jobs (id, name, status, spec, dataset, model, methods, tags, priority, created_at, attempt, "
+            f"submission, cancel_requested, progress) VALUES ('j', 'n', 'succeeded', '{{}}', 'd', 'm', '[]', '[]', 0, "
+            f"'{moment}', 1, 0, 0, '{{}}')",
+            "INSERT INTO settings (id, hash, dataset, model, method, params, config) VALUES "
+            "(1, 'h', 'd', 'm', 'sgd', '{}', '{}')",
+            "INSERT INTO runs (id, key, config_hash, setting_id, seed, status, engine, degenerate, created_at) VALUES "
+            f"(1, 'k', 'c', 1, 0, 'succeeded', '', 0, '{moment}')",
+            "INSERT INTO job_runs (job_id, run_id, position, reused) VALUES ('j', 1, 0, 0)",
+            f"INSERT INTO job_events (job_id, type, data, created_at) VALUES ('j', 'status', '{{}}', '{moment}')",
+        ):
+            session.connection().exec_driver_sql(statement)
+    schema.upgrade(empty)
+    with empty.read() as session:
+        assert session.execute(text("SELECT size, archived_at, submitter FROM jobs")).all() == [(1, None, None)]
+        assert session.execute(text("SELECT count(*) FROM job_runs")).scalar() == 1
+        assert session.execute(text("SELECT count(*) FROM job_events")).scalar() == 1
+    config = schema._config()
+    with empty.engine.execution_options(equipoise_write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+    with empty.read() as session:
+        assert session.execute(text("SELECT count(*) FROM job_runs")).scalar() == 1
+
+
+def test_the_job_engine_has_room_beside_our_tables(empty, tmp_path):
     schema.upgrade(empty)
     JobQueue(empty).prepare()
-    assert "workflow_status" in inspect(empty.engine).get_table_names()
+    engine = set(inspect(empty.engine).get_table_names()) - set(Base.metadata.tables) - {"alembic_version"}
+    assert "workflow_status" in engine
+    # What the engine would have made on an empty database: a name of ours among them would have been left out above.
+    alone = Database(f"sqlite:///{tmp_path / 'engine.sqlite'}")
+    JobQueue(alone).prepare()
+    assert set(inspect(alone.engine).get_table_names()) == engine
+    alone.dispose()

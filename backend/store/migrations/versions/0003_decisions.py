@@ -33,22 +33,6 @@ _GUARDS = {
 
 def upgrade() -> None:
     op.create_table(
-        "deliveries",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("channel", sa.String(length=16), nullable=False),
-        sa.Column("target", sa.String(length=500), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
-    )
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_deliveries_next_at"), ["next_at"], unique=False)
-
-    op.create_table(
         "people",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -77,11 +61,32 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("href", sa.String(length=300), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("passed_on", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_notices_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
     )
     with op.batch_alter_table("notices", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_notices_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notices_passed_on"), ["passed_on"], unique=False)
+
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("notice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("target", sa.String(length=500), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_deliveries_notice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("notice_id", "channel", "target", name=op.f("uq_deliveries_notice_id_channel_target")),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_deliveries_next_at"), ["next_at"], unique=False)
 
     op.create_table(
         "operating_points",
@@ -139,14 +144,20 @@ def upgrade() -> None:
     )
     for statement in _GUARDS[op.get_bind().dialect.name]:
         op.execute(statement)
+    # Never in batch mode: SQLite would make the table anew, and what hangs on the old one would go with it.
     op.add_column("jobs", sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("submitter", sa.String(length=100), nullable=True))
+    op.add_column("jobs", sa.Column("size", sa.Integer(), nullable=False, server_default="0"))
     op.create_index(op.f("ix_jobs_archived_at"), "jobs", ["archived_at"], unique=False)
+    op.create_index(op.f("ix_jobs_size"), "jobs", ["size"], unique=False)
+    op.execute("UPDATE jobs SET size = (SELECT count(*) FROM job_runs WHERE job_runs.job_id = jobs.id)")
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_jobs_archived_at"))
-        batch_op.drop_column("archived_at")
+    op.drop_index(op.f("ix_jobs_size"), "jobs")
+    op.drop_index(op.f("ix_jobs_archived_at"), "jobs")
+    for name in ("size", "submitter", "archived_at"):
+        op.drop_column("jobs", name)
 
     op.drop_table("review_events")
     with op.batch_alter_table("reviews", schema=None) as batch_op:
@@ -161,13 +172,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_operating_points_created_at"))
 
     op.drop_table("operating_points")
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_deliveries_next_at"))
+
+    op.drop_table("deliveries")
+
     with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_notices_passed_on"))
         batch_op.drop_index(batch_op.f("ix_notices_person_id"))
 
     op.drop_table("notices")
     op.drop_table("links")
     op.drop_table("people")
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_deliveries_next_at"))
-
-    op.drop_table("deliveries")
