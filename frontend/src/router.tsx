@@ -51,6 +51,12 @@ const explore = createRoute({
   component: lazyRouteComponent(() => import('./pages/explore/ExplorePage'), 'ExplorePage'),
 })
 
+const link = createRoute({
+  getParentRoute: () => root,
+  path: '/l/$id',
+  component: lazyRouteComponent(() => import('./pages/explore/LinkPage'), 'LinkPage'),
+})
+
 const run = createRoute({
   getParentRoute: () => root,
   path: '/runs/$id',
@@ -77,7 +83,18 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import('./pages/workers/WorkersPage'), 'WorkersPage'),
 })
 
-const routeTree = root.addChildren([home, newStudy, studies, study, explore, run, calculator, data, workers])
+const routeTree = root.addChildren([
+  home,
+  newStudy,
+  studies,
+  study,
+  explore,
+  link,
+  run,
+  calculator,
+  data,
+  workers,
+])
 
 export const createAppRouter = (queries: QueryClient) =>
   createRouter({

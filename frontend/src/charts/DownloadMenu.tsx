@@ -2,13 +2,14 @@ import { ActionIcon, Menu, Tooltip } from '@mantine/core'
 import { notifications } from '@mantine/notifications'
 import { IconDownload } from '@tabler/icons-react'
 import type { Figure } from '~/api'
+import type { Chosen } from '~/lib/selection'
 import { saveCsv, saveImage } from './export'
 
 /** PNG, SVG and CSV of exactly what is drawn. */
-export function DownloadMenu({ figure }: { figure: Figure }) {
+export function DownloadMenu({ figure, chosen }: { figure: Figure; chosen?: Chosen }) {
   const image = (format: 'png' | 'svg') => {
     const background = getComputedStyle(document.documentElement).getPropertyValue('--eq-surface').trim()
-    saveImage(figure, format, background).catch(() =>
+    saveImage(figure, format, background, chosen).catch(() =>
       notifications.show({
         title: 'The image could not be made',
         message: 'The browser refused to draw it. The numbers can still be saved as CSV.',

@@ -8,6 +8,7 @@ import { Panel } from '~/components/Panel'
 import { ProblemNotice } from '~/components/ProblemNotice'
 import { figureQuery } from '~/data/queries'
 import type { FigureName, FigureRequest } from '~/data/types'
+import { type Chosen, clicked } from '~/lib/selection'
 import { heightOf } from './adapt'
 import { DownloadMenu } from './DownloadMenu'
 import classes from './FigureCard.module.css'
@@ -26,6 +27,12 @@ interface Props {
   height?: number
   table?: 'folded' | 'beside'
   onSelectRun?: (id: string) => void
+  /** Settings that are lit up; with `onChoose` marks and rows select. */
+  chosen?: Chosen
+  onChoose?: (chosen: Set<number>) => void
+  drag?: 'zoom' | 'select' | 'lasso'
+  /** Beside the download menu. */
+  tools?: ReactNode
   order?: 2 | 3
 }
 
@@ -53,6 +60,11 @@ export function FigureCard(props: Props) {
   })
   const figure = query.data
   const drawn = figure && !figure.empty
+  const { chosen, onChoose } = props
+  const rows = {
+    chosen,
+    onToggle: onChoose && ((setting: number) => onChoose(clicked(chosen ?? new Set(), [setting], true))),
+  }
   return (
     <Panel className={classes.card} aria-label={label}>
       <Group justify="space-between" align="flex-start" wrap="nowrap" gap="sm">
@@ -63,7 +75,12 @@ export function FigureCard(props: Props) {
         ) : (
           <Skeleton height={22} width="60%" aria-label={`Loading: ${label}`} />
         )}
-        {drawn && <DownloadMenu figure={figure} />}
+        {drawn && (
+          <Group gap="xs" wrap="nowrap">
+            {props.tools}
+            <DownloadMenu figure={figure} chosen={props.chosen} />
+          </Group>
+        )}
       </Group>
       {controls && <div className={classes.controls}>{controls}</div>}
       {query.error && !figure && <ProblemNotice error={query.error} onRetry={() => query.refetch()} />}
@@ -78,6 +95,9 @@ export function FigureCard(props: Props) {
               growing={growing}
               height={height}
               onSelectRun={props.onSelectRun}
+              chosen={props.chosen}
+              onChoose={props.onChoose}
+              drag={props.drag}
             />
             <Text size="xs" c="dimmed" className="tabular">
               {figure.caption}
@@ -87,10 +107,14 @@ export function FigureCard(props: Props) {
             <div className={classes.numbers}>
               {table === 'folded' ? (
                 <Fold label={`Table of these ${figure.rows.length} values`}>
-                  <FigureTable figure={figure} />
+                  <FigureTable figure={figure} {...rows} />
                 </Fold>
               ) : (
-                <FigureTable figure={figure} maxHeight={narrow ? 320 : heightOf(figure.figure, height)} />
+                <FigureTable
+                  figure={figure}
+                  maxHeight={narrow ? 320 : heightOf(figure.figure, height)}
+                  {...rows}
+                />
               )}
             </div>
           )}

@@ -2,14 +2,28 @@ import { useMemo, useState } from 'react'
 import type { Figure } from '~/api'
 import { type Column, DataTable } from '~/components/DataTable'
 import { number } from '~/lib/format'
+import type { Chosen } from '~/lib/selection'
 import type { Order } from '~/lib/sort'
 
-type Row = { key: string; cells: Figure['rows'][number] }
+type Row = { key: string; cells: Figure['rows'][number]; setting: number | null }
+
+interface Props {
+  figure: Figure
+  maxHeight?: number
+  chosen?: Chosen
+  /** Rows of a setting select it. */
+  onToggle?: (setting: number) => void
+}
 
 /** The numbers of a figure, sortable. */
-export function FigureTable({ figure, maxHeight = 420 }: { figure: Figure; maxHeight?: number }) {
+export function FigureTable({ figure, maxHeight = 420, chosen, onToggle }: Props) {
   const [order, setOrder] = useState<Order>()
-  const rows = useMemo<Row[]>(() => figure.rows.map((cells, i) => ({ key: String(i), cells })), [figure.rows])
+  const settings = figure.row_settings
+  const rows = useMemo<Row[]>(
+    () => figure.rows.map((cells, i) => ({ key: String(i), cells, setting: settings?.[i] ?? null })),
+    [figure.rows, settings],
+  )
+  const picks = onToggle && settings !== undefined && settings.length > 0
   const columns = useMemo<Column<Row>[]>(
     () =>
       figure.columns.map((column, i) => ({
@@ -34,6 +48,9 @@ export function FigureTable({ figure, maxHeight = 420 }: { figure: Figure; maxHe
       rowKey={(row) => row.key}
       order={order}
       onOrder={setOrder}
+      isSelected={picks ? (row) => row.setting !== null && (chosen?.has(row.setting) ?? false) : undefined}
+      rowName={(row) => String(row.cells.find((cell) => typeof cell === 'string') ?? row.key)}
+      onSelect={picks ? (row) => row.setting !== null && onToggle(row.setting) : undefined}
       maxHeight={maxHeight}
     />
   )

@@ -1,5 +1,6 @@
 import type { Figure } from '~/api'
 import { toCsv } from '~/lib/csv'
+import { type Chosen, lit } from '~/lib/selection'
 import { readFigure } from './adapt'
 
 function save(name: string, url: string) {
@@ -12,14 +13,20 @@ function save(name: string, url: string) {
 const fileName = (figure: Figure, ending: string) => `equipoise-${figure.name}.${ending}`
 
 /** The picture with its sentence above and its caption below, on the page's background. */
-export async function saveImage(figure: Figure, format: 'png' | 'svg', background: string): Promise<void> {
+export async function saveImage(
+  figure: Figure,
+  format: 'png' | 'svg',
+  background: string,
+  chosen: Chosen = new Set(),
+): Promise<void> {
   const { default: Plotly } = await import('./plotly')
   const { data, layout } = readFigure(figure.figure)
+  const dim = 'rgba(128,128,128,0.2)'
   const margin = (layout.margin ?? {}) as Record<string, number>
   const annotations = Array.isArray(layout.annotations) ? layout.annotations : []
   const url = await Plotly.toImage(
     {
-      data,
+      data: lit(data, chosen, dim),
       layout: {
         ...layout,
         paper_bgcolor: background,

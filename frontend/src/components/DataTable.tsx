@@ -26,13 +26,17 @@ interface Props<Row> {
   order?: Order
   onOrder?: (order: Order) => void
   selected?: string
+  /** Where several rows can be selected: whether this one is. Each then has a box, and a click toggles it. */
+  isSelected?: (row: Row) => boolean
+  /** What a row is called beside its box. */
+  rowName?: (row: Row) => string
   onSelect?: (row: Row) => void
   maxHeight?: number
 }
 
 /** A dense table that scrolls inside itself; headers sort where the column says how. */
 export function DataTable<Row>(props: Props<Row>) {
-  const { columns, rows, rowKey, order, onOrder, selected, onSelect } = props
+  const { columns, rows, rowKey, order, onOrder, selected, isSelected, onSelect } = props
   const sorted = useMemo(
     () => sortRows(rows, columns.find((column) => column.key === order?.key)?.sort, order?.down ?? false),
     [rows, columns, order],
@@ -47,6 +51,7 @@ export function DataTable<Row>(props: Props<Row>) {
       <table className={classes.table}>
         <thead>
           <tr>
+            {isSelected && <td className={classes.pick} />}
             {columns.map((column) => (
               <HeaderCell key={column.key} column={column} order={order} onOrder={onOrder} />
             ))}
@@ -58,10 +63,21 @@ export function DataTable<Row>(props: Props<Row>) {
             return (
               <tr
                 key={key}
-                data-selected={key === selected || undefined}
+                data-selected={(isSelected ? isSelected(row) : key === selected) || undefined}
                 data-clickable={onSelect ? true : undefined}
                 onClick={onSelect ? () => onSelect(row) : undefined}
               >
+                {isSelected && (
+                  <td className={classes.pick}>
+                    <input
+                      type="checkbox"
+                      aria-label={`Select ${props.rowName?.(row) ?? key}`}
+                      checked={isSelected(row)}
+                      onClick={(event) => event.stopPropagation()}
+                      onChange={() => onSelect?.(row)}
+                    />
+                  </td>
+                )}
                 {columns.map((column) => (
                   <td
                     key={column.key}

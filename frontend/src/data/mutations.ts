@@ -78,3 +78,7 @@ export function useDeleteJob(onDone?: () => void) {
     onError: tell,
   })
 }
+
+/** A view under a short address. */
+export const keepLink = (path: string, search: Record<string, string>) =>
+  unwrap(api.linksCreateLink({ body: { path, search } }))

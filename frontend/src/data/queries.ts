@@ -99,6 +99,23 @@ export const figureQuery = (name: FigureName, request: FigureRequest) =>
     staleTime: 30_000,
   })
 
+/** What can stand on an axis of these studies. */
+export const axisMenuQuery = (jobs: readonly string[], asOf?: string) =>
+  queryOptions({
+    queryKey: ['series', jobs, asOf],
+    queryFn: ({ signal }) => unwrap(api.seriesGetMenu({ query: { job_id: [...jobs], as_of: asOf }, signal })),
+    enabled: jobs.length > 0,
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  })
+
+export const linkQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['link', id],
+    queryFn: ({ signal }) => unwrap(api.linksGetLink({ path: { link_id: id }, signal })),
+    staleTime: 30_000,
+  })
+
 export const previewQuery = (spec: Spec) =>
   queryOptions({
     queryKey: ['preview', spec],

@@ -22,11 +22,17 @@ function first(names: readonly string[], metrics: readonly MetricInfo[]): string
   return names.find((name) => metrics.some((metric) => metric.name === name)) ?? names[0] ?? ''
 }
 
+/** `training.learning_rate`: what settings differ in can be an axis too. */
+const isParameter = (name: string | undefined): name is string =>
+  name !== undefined && /^(method|training|model|dataset)\.\w+$/.test(name)
+
 /** Privacy across and fairness up, unless the view says otherwise. Pure. */
 export function chooseAxes(view: TradeoffView, metrics: readonly MetricInfo[]) {
+  const axis = (wanted: string | undefined, usual: readonly string[]) =>
+    isParameter(wanted) ? wanted : knownMetric(wanted, metrics, first(usual, metrics))
   return {
-    x: knownMetric(view.x, metrics, first(PREFERRED_X, metrics)),
-    y: knownMetric(view.y, metrics, first(PREFERRED_Y, metrics)),
+    x: axis(view.x, PREFERRED_X),
+    y: axis(view.y, PREFERRED_Y),
     split: view.split ?? ('test' as const),
   }
 }

@@ -51,3 +51,17 @@ export function name(value: unknown): string | undefined {
   const found = text(value)
   return found && found.length <= 200 ? found : undefined
 }
+
+/** A number that can end an axis. */
+export function finite(value: unknown): number | undefined {
+  const found =
+    typeof value === 'number' ? value : typeof value === 'string' && value.trim() ? Number(value) : Number.NaN
+  return Number.isFinite(found) ? found : undefined
+}
+
+/** Whole numbers, each once; what is none is dropped. */
+export function numbers(value: unknown): number[] | undefined {
+  const entries = typeof value === 'number' ? [value] : (list(value) ?? []).map(Number)
+  const kept = [...new Set(entries.filter((entry) => Number.isSafeInteger(entry) && entry >= 0))]
+  return kept.length ? kept : undefined
+}

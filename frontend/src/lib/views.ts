@@ -2,7 +2,7 @@
 import type { JobStatus } from '~/data/types'
 import { budget } from './budgets'
 import { type OperatingView, operating } from './operating'
-import { flag, list, name, oneOf, text } from './search'
+import { finite, flag, list, name, numbers, oneOf, text } from './search'
 
 type Raw = Record<string, unknown>
 
@@ -104,9 +104,44 @@ export const study = (raw: Raw): StudyView => ({
   down: flag(raw.down),
 })
 
+const PANELS = ['parallel', 'subgroups', 'intersections', 'audit', 'roc', 'history'] as const
+export type ExplorePanel = (typeof PANELS)[number]
+
 export interface ExploreView extends TradeoffView, OperatingView {
   jobs?: string[]
   frontier?: boolean
+  /** Whether settings that predict one class for nearly everybody can be on the frontier. */
+  degenerate?: boolean
+  xSubgroup?: string
+  color?: string
+  size?: string
+  facet?: string
+  ranges?: 'free'
+  xLog?: boolean
+  yLog?: boolean
+  xMin?: number
+  xMax?: number
+  yMin?: number
+  yMax?: number
+  /** `all`: every setting; a metric: the one that is best in it on the validation split. */
+  choose?: string
+  /** Settings that are lit up everywhere. */
+  select?: number[]
+  panel?: ExplorePanel
+  metric?: string
+  metrics?: string[]
+  attack?: string
+  quantity?: string
+  order?: 'gap'
+  at?: number
+  /** Results that finished later are left out, and the short link that says so. */
+  asOf?: string
+  link?: string
+}
+
+const moment = (value: unknown): string | undefined => {
+  const found = text(value)
+  return found && /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/.test(found) ? found : undefined
 }
 
 export const explore = (raw: Raw): ExploreView => ({
@@ -114,6 +149,29 @@ export const explore = (raw: Raw): ExploreView => ({
   ...operating(raw),
   jobs: list(raw.jobs),
   frontier: flag(raw.frontier),
+  degenerate: flag(raw.degenerate),
+  xSubgroup: name(raw.xSubgroup),
+  color: name(raw.color),
+  size: name(raw.size),
+  facet: name(raw.facet),
+  ranges: oneOf(raw.ranges, ['free']),
+  xLog: flag(raw.xLog),
+  yLog: flag(raw.yLog),
+  xMin: finite(raw.xMin),
+  xMax: finite(raw.xMax),
+  yMin: finite(raw.yMin),
+  yMax: finite(raw.yMax),
+  choose: name(raw.choose),
+  select: numbers(raw.select),
+  panel: oneOf(raw.panel, PANELS),
+  metric: name(raw.metric),
+  metrics: list(raw.metrics)?.slice(0, 12),
+  attack: name(raw.attack),
+  quantity: name(raw.quantity),
+  order: oneOf(raw.order, ['gap']),
+  at: budget(raw.at),
+  asOf: moment(raw.asOf),
+  link: name(raw.link),
 })
 
 export interface RunView {

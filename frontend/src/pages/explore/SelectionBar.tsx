@@ -1,0 +1,54 @@
+import { Button, Group, Text } from '@mantine/core'
+import { useHotkeys } from '@mantine/hooks'
+import { plural } from '~/lib/format'
+import { stringifySearch } from '~/lib/search'
+import classes from './ExplorePage.module.css'
+
+interface Props {
+  jobs: readonly string[]
+  selected: readonly number[]
+  /** Names of the settings that are known, by setting. */
+  labels: ReadonlyMap<number, string>
+  onClear: () => void
+}
+
+/** Settings compared side by side in a review, at most. */
+const MOST_COMPARED = 6
+
+/** What is selected, and what can be done with it; Escape clears it. */
+export function SelectionBar({ jobs, selected, labels, onClear }: Props) {
+  useHotkeys([['Escape', () => selected.length > 0 && onClear()]])
+  const names = selected.flatMap((one) => labels.get(one) ?? [])
+  const few = selected.length <= MOST_COMPARED
+  return (
+    <div aria-live="polite">
+      {selected.length > 0 && (
+        <section className={classes.bar} aria-label="Selection">
+          <div style={{ minWidth: 0, flex: '1 1 240px' }}>
+            <Text size="sm" fw={600}>
+              {plural(selected.length, 'setting')} selected
+            </Text>
+            <div className={classes.names} title={names.join('; ')}>
+              {names.slice(0, 4).join('; ')}
+              {names.length > 4 && `; and ${names.length - 4} more`}
+            </div>
+          </div>
+          <Group gap="xs">
+            <Button
+              size="xs"
+              component="a"
+              disabled={!few}
+              title={few ? undefined : `A review compares at most ${MOST_COMPARED} settings.`}
+              href={`/reviews/new${stringifySearch({ jobs, settings: selected })}`}
+            >
+              Start a review
+            </Button>
+            <Button size="xs" variant="default" onClick={onClear}>
+              Clear (Esc)
+            </Button>
+          </Group>
+        </section>
+      )}
+    </div>
+  )
+}
