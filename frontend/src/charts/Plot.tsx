@@ -39,9 +39,9 @@ export function Plot(props: Props) {
     [figure, view, width, tall, held],
   )
   const shown = useMemo(() => {
-    const layout = onChoose
-      ? { ...drawn.layout, selections: [], ...(drag && { dragmode: drag }) }
-      : drawn.layout
+    // What is lit is ours: a revision of its own takes the outline and the marks of the drag away again.
+    const ours = { selections: [], selectionrevision: [...chosen].join(), ...(drag && { dragmode: drag }) }
+    const layout = onChoose ? { ...drawn.layout, ...ours } : drawn.layout
     return { data: lit(drawn.data, chosen, DIM[theme]), layout }
   }, [drawn, chosen, onChoose, drag, theme])
   const latest = useRef(chosen)

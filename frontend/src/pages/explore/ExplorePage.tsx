@@ -1,4 +1,4 @@
-import { Button, SegmentedControl } from '@mantine/core'
+import { Box, Button, SegmentedControl } from '@mantine/core'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useCallback, useMemo, useState } from 'react'
@@ -149,18 +149,20 @@ export function ExplorePage() {
               onChange={set}
             />
           )}
-          <SelectionBar jobs={jobs} selected={view.select ?? []} labels={labels} onClear={clear} />
         </>
       )}
       {jobs.length > 0 && (
-        <OperatingPoint
-          jobs={jobs}
-          view={view}
-          selected={view.select}
-          onSelect={(setting) => choose(new Set([setting]))}
-          onChange={set}
-        />
+        <Box mt="lg">
+          <OperatingPoint
+            jobs={jobs}
+            view={view}
+            selected={view.select}
+            onSelect={(setting) => choose(new Set([setting]))}
+            onChange={set}
+          />
+        </Box>
       )}
+      <SelectionBar jobs={jobs} selected={view.select ?? []} labels={labels} onClear={clear} />
     </>
   )
 }

@@ -1,0 +1,140 @@
+"""The explorer in a real browser: one selection in every figure, the address holds the view, a short link freezes it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e._server import running
+from tests.e2e.browser import browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+
+SECONDS = 1_000
+STUDY = {
+    "name": "To be explored",
+    "dataset": {"name": "adult", "params": {"limit": 2000}, "subgroups": ["sex", ["sex", "race"]]},
+    "model": {"name": "mlp", "params": {"hidden": [4]}},
+    "methods": [{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": [1, 4], "clip": [0.5, 1.0]}}],
+    "training": {"epochs": 2, "learning_rate": 0.3},
+    "seeds": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("explore")) as one:
+        job = one.submit(STUDY)
+        one.wait_until(job["id"], lambda job: job["status"] == "succeeded")
+        yield one
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(chromium, server):
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000}, base_url=server.url)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+def boxes(page: Page) -> list[bool]:
+    table = page.get_by_role("region", name=re.compile("^Table")).first
+    return [one.is_checked() for one in table.get_by_role("checkbox").all()]
+
+
+def drag_over(page: Page) -> None:
+    area = page.locator(".nsewdrag").first.bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + 3, area["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] - 3, area["y"] + area["height"] - 3, steps=6)
+    page.mouse.up()
+
+
+def opened(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.locator(".nsewdrag").first).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_role("checkbox").first).to_be_visible()
+
+
+def test_a_box_lights_rows_and_other_figures_stays_when_axes_change_and_back_undoes_it(page):
+    opened(page, "/explore?x=accuracy&y=loss")
+    assert len(boxes(page)) == 5
+    page.get_by_text("Box", exact=True).click()
+    drag_over(page)
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("5")
+    assert all(boxes(page))
+    table = page.get_by_role("region", name=re.compile("^Table")).first
+    table.get_by_role("checkbox").first.uncheck()
+    expect(page).to_have_url(re.compile(r"select=\d+,\d+,\d+,\d+(&|$)"))
+    faint = page.locator(".scatterlayer .points path").evaluate_all(
+        "all => all.filter(p => p.style.opacity < 0.5).length"
+    )
+    assert faint > 0
+    selection = page.get_by_role("region", name="Selection")
+    page.goto(page.url.replace("y=loss", "y=auroc"))
+    expect(selection).to_contain_text("4")
+    page.get_by_role("tab", name="Parallel coordinates").click()
+    expect(page).to_have_url(re.compile("panel=parallel"))
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("panel=parallel"))
+    page.keyboard.press("Escape")
+    expect(selection).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("select="))
+
+
+def test_rows_are_selected_by_keyboard_and_a_review_is_offered_for_a_few(page):
+    opened(page, "/explore?x=accuracy&y=loss")
+    first = page.get_by_role("checkbox", name=re.compile("Select ")).first
+    first.focus()
+    page.keyboard.press("Space")
+    expect(first).to_be_checked()
+    link = page.get_by_role("link", name="Start a review")
+    expect(link).to_have_attribute("href", re.compile(r"^/reviews/new\?jobs=\w+&settings=\d+$"))
+
+
+def test_a_short_link_opens_the_view_as_it_was(page):
+    opened(page, "/explore?x=accuracy&y=loss&panel=intersections&color=method.clip")
+    page.get_by_role("button", name="Short link").click()
+    expect(page.get_by_text("Short link copied")).to_be_visible()
+    address = page.evaluate("navigator.clipboard.readText()")
+    assert re.search(r"/l/[0-9a-z]{10}$", address)
+    opened(page, address)
+    expect(page.get_by_role("note")).to_contain_text("Results as of")
+    for kept in ("x=accuracy", "y=loss", "panel=intersections", "color=method.clip", "asOf="):
+        assert kept in page.url
+    page.get_by_role("button", name="Show current results").click()
+    expect(page).not_to_have_url(re.compile("asOf"))
+
+
+def test_what_is_saved_as_csv_is_what_the_table_shows(page):
+    opened(page, "/explore?x=accuracy&y=loss")
+    table = page.get_by_role("region", name=re.compile("^Table")).first
+    shown = [one.inner_text() for one in table.get_by_role("row").all()]
+    page.get_by_role("button", name="Download this figure").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="CSV of the values drawn").click()
+    path = download.value.path()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == len(shown) == 6
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Download this figure").first.click()
+        page.get_by_role("menuitem", name="SVG drawing").click()
+    assert picture.value.path().read_bytes().startswith(b"<svg")
+
+
+def test_odd_values_in_the_address_are_dropped(page):
+    opened(page, "/explore?x=nothing&y=loss&select=a,-1,3.5&panel=none&asOf=yesterday&xMin=abc&color=")
+    expect(page.get_by_role("region", name="Selection")).to_have_count(0)
