@@ -1,4 +1,4 @@
-"""The explorer in a real browser: one selection in every figure, the address holds the view, a short link freezes it."""
+"""The explorer in a browser: one selection in every figure, the address holds the view, a short link freezes it."""
 
 from __future__ import annotations
 
