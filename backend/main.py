@@ -30,6 +30,7 @@ from backend.api.routers import (
     operating_points,
     people,
     presets,
+    reports,
     reproduction,
     reviews,
     runs,
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         reviews.router,
         operating_points.router,
         bundles.router,
+        reports.router,
         accounting.router,
     ):
         app.include_router(router, prefix="/api")

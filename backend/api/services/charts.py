@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from backend.analysis import choice as choosing
@@ -62,6 +62,8 @@ class Request(BaseModel):
     choose: str = AUTO
     as_of: datetime | None = None
     degenerate: bool = False
+    #: Of these settings alone, all of which are drawn; empty: of all.
+    settings: list[int] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,9 @@ def chosen(
 
     Whoever asks for many axes of the same settings waits for the choice once.
     """
+    if request.settings:
+        own = whole.table.only(request.settings)
+        return whole.table.take(own), None, None, own
     if request.choose == EVERY or not len(whole.table):
         return whole.table, None, None, None
 
@@ -292,7 +297,9 @@ def names_of(loaded: Loaded, request: Request) -> tuple[list[SettingSeries], Map
         return 300 * len(found[1]) + 200 * len(found[2])
 
     # A new catalogue may have other titles: words are part of the name under which this is kept.
-    _, series, labels = loaded.runs.keep(("names", request.choose, id(loaded.words)), make, size)
+    _, series, labels = loaded.runs.keep(
+        ("names", request.choose, tuple(request.settings), id(loaded.words)), make, size
+    )
     return series, labels
 
 

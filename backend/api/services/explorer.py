@@ -395,6 +395,8 @@ def audit(session: Session, request: Any, theme: Theme) -> Figure:
             i = place.get(one.run)
             if i is None or one.claim is None or one.bound is None:
                 continue
+            if request.settings and int(table.settings[i]) not in request.settings:
+                continue
             before = found.get((one.run, one.audit))
             found[one.run, one.audit] = Audit(
                 run=one.run,

@@ -123,20 +123,21 @@ MOST_SETTINGS = 24
 
 
 def select_jobs(session: Session, request: Request, *, most: int | None = MOST_SETTINGS) -> Selected:
-    """Of each method the settings at one epsilon, and what is not private; the first `most` of them."""
+    """Of each method the settings at one epsilon, and what is not private; the first `most` of them.
+
+    Settings that were asked for by name stay whatever their epsilon.
+    """
     words = charts.words_of(session)
-    table = charts.load_table(session, request.job_id, request.as_of)
-    choice, by = charts.choice_of(session, request, table, words)
-    if choice is not None:
-        table = table.take(table.only(choice.settings))
+    table, choice, by, _ = charts.chosen(charts.run_set(session, request.job_id, request.as_of), request, words)
     methods: dict[float, set[str]] = {}
     for setting, _ in table.blocks():
         info = table.infos[setting]
         if info.epsilon is not None:
             methods.setdefault(info.epsilon, set()).add(info.method)
-    epsilon = _epsilon(request.epsilon, methods)
+    named = bool(request.settings)
+    epsilon = _epsilon(request.epsilon, methods) if not named or len(methods) == 1 else None
     at = f" at ε = {value_text(epsilon)}" if epsilon is not None else ""
-    kept = [s for s, _ in table.blocks() if table.infos[s].epsilon in (None, epsilon)]
+    kept = [s for s, _ in table.blocks() if named or table.infos[s].epsilon in (None, epsilon)]
     whole = len(kept)
     # By turns one setting of each method, so that none is missing where not all can be drawn.
     if most is not None and whole > most:

@@ -1,0 +1,69 @@
+"""Reports: one file that needs nothing else, of a study, of a selection of its settings, or of a review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, Field
+
+from backend.api.deps import ERRORS, ContextDep, Filters
+from backend.contracts.results import Split
+from backend.reports import html
+from backend.reports.document import Document
+
+router = APIRouter(prefix="/reports", tags=["reports"], responses=ERRORS)
+
+#: Studies and settings that one report may be of.
+MOST_JOBS, MOST_SETTINGS = 20, 200
+HTML: dict[int | str, dict[str, object]] = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "The file."}
+}
+
+
+class ReportFilters(Filters):
+    """What the report is of, and from which view its first figure is."""
+
+    job_id: list[str] = Field(min_length=1, max_length=MOST_JOBS, description="Studies.")
+    setting: list[int] = Field(
+        default_factory=list, max_length=MOST_SETTINGS, description="Only these settings of them: a selection."
+    )
+    x: str = Field(default="epsilon", max_length=64, description="Horizontal axis of the first figure.")
+    y: str | None = Field(default=None, max_length=64, description="Its vertical axis; left out: as fits.")
+    subgroup: str | None = Field(default=None, max_length=300, description="Subgroup of y.")
+    split: Split = "test"
+    as_of: AwareDatetime | None = Field(default=None, description="Leaves out runs that finished later.")
+
+
+@router.get(
+    "", name="get_report", response_class=StreamingResponse, responses=HTML, summary="A report as one HTML file"
+)
+def get_report(filters: Annotated[ReportFilters, Query()], context: ContextDep) -> StreamingResponse:
+    """Figures, tables, data, privacy, statistics, citations and versions, as they are now. It needs no network."""
+    from backend.api.services import reports
+
+    with context.database.read() as session:
+        document = reports.study(session, reports.Request.model_validate(filters.model_dump()))
+    kind = "selection" if filters.setting else "study"
+    return _file(document, f"report-{kind}-{filters.job_id[0]}.html")
+
+
+def _file(document: Document, name: str) -> StreamingResponse:
+    """The file as a download. Written in portions, in a thread: neither the event loop nor memory holds the whole."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{_safe(name)}"',
+        # Were it opened in place, it would be under its own policy and not under the page's.
+        "Content-Security-Policy": f"{html.policy(figures=True)}; sandbox allow-scripts",
+    }
+    return StreamingResponse(_portions(document), media_type=html.MEDIA_TYPE, headers=headers)
+
+
+def _portions(document: Document) -> Iterator[str]:
+    yield from html.write(document)
+
+
+def _safe(name: str) -> str:
+    """A file name of letters that every system takes."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)[:120]
