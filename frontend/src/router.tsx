@@ -8,6 +8,7 @@ import {
 } from '@tanstack/react-router'
 import { PageProblem, PageSkeleton, Shell, UnknownPage } from './components'
 import { parseSearch, stringifySearch } from './lib/search'
+import * as reviewViews from './lib/reviewViews'
 import * as views from './lib/views'
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
@@ -64,6 +65,33 @@ const run = createRoute({
   component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
 })
 
+const reviews = createRoute({
+  getParentRoute: () => root,
+  path: '/reviews',
+  validateSearch: reviewViews.reviews,
+  component: lazyRouteComponent(() => import('./pages/reviews/ReviewsPage'), 'ReviewsPage'),
+})
+
+const newReview = createRoute({
+  getParentRoute: () => root,
+  path: '/reviews/new',
+  validateSearch: reviewViews.newReview,
+  component: lazyRouteComponent(() => import('./pages/reviews/NewReviewPage'), 'NewReviewPage'),
+})
+
+const review = createRoute({
+  getParentRoute: () => root,
+  path: '/reviews/$id',
+  validateSearch: reviewViews.review,
+  component: lazyRouteComponent(() => import('./pages/reviews/ReviewPage'), 'ReviewPage'),
+})
+
+const ratingTask = createRoute({
+  getParentRoute: () => root,
+  path: '/reviews/$id/tasks/$task',
+  component: lazyRouteComponent(() => import('./pages/reviews/TaskPage'), 'TaskPage'),
+})
+
 const calculator = createRoute({
   getParentRoute: () => root,
   path: '/calculator',
@@ -91,6 +119,10 @@ const routeTree = root.addChildren([
   explore,
   link,
   run,
+  reviews,
+  newReview,
+  review,
+  ratingTask,
   calculator,
   data,
   workers,

@@ -1,4 +1,4 @@
-import { Button, Drawer, Skeleton, Stack } from '@mantine/core'
+import { Button, Drawer, Group, Skeleton, Stack } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { runQuery } from '~/data/queries'
@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** A run beside the page that names it; the selection stays where it was. */
-export function RunDrawer({ id, onClose }: Props) {
+export function RunDrawer({ id, jobId, onClose }: Props) {
   const { data: run, error } = useQuery({ ...runQuery(id ?? ''), enabled: Boolean(id) })
   const title = useRunTitle(run)
   return (
@@ -39,12 +39,28 @@ export function RunDrawer({ id, onClose }: Props) {
           <div>
             <StatusBadge status={run.status} />
           </div>
-          <Button
-            variant="default"
-            renderRoot={(props) => <Link to="/runs/$id" params={{ id: run.id }} {...props} />}
-          >
-            Open the run’s page
-          </Button>
+          <Group gap="xs">
+            <Button
+              variant="default"
+              style={{ flex: 1 }}
+              renderRoot={(props) => <Link to="/runs/$id" params={{ id: run.id }} {...props} />}
+            >
+              Open the run’s page
+            </Button>
+            <Button
+              variant="default"
+              style={{ flex: 1 }}
+              renderRoot={(props) => (
+                <Link
+                  to="/reviews/new"
+                  search={{ jobs: [jobId], settings: [String(run.setting_id)] }}
+                  {...props}
+                />
+              )}
+            >
+              Start a review
+            </Button>
+          </Group>
           <PrivacyBlock run={run} />
           <MeasurementTable measurements={run.measurements} />
           <RunConfiguration run={run} />

@@ -3,6 +3,7 @@ import { useDisclosure } from '@mantine/hooks'
 import {
   IconCalculator,
   IconChartDots3,
+  IconClipboardCheck,
   IconDatabase,
   IconListDetails,
   IconServer2,
@@ -15,7 +16,7 @@ import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
 
 interface Place {
-  to: '/studies' | '/explore' | '/calculator' | '/data' | '/workers'
+  to: '/studies' | '/explore' | '/reviews' | '/calculator' | '/data' | '/workers'
   label: string
   icon: typeof IconDatabase
   /** Pages that belong to this place without lying under its address. */
@@ -25,6 +26,7 @@ interface Place {
 const PLACES: Place[] = [
   { to: '/studies', label: 'Studies', icon: IconListDetails, also: ['/new', '/runs'] },
   { to: '/explore', label: 'Explore', icon: IconChartDots3 },
+  { to: '/reviews', label: 'Reviews', icon: IconClipboardCheck },
   { to: '/calculator', label: 'Calculator', icon: IconCalculator },
   { to: '/data', label: 'Data', icon: IconDatabase },
   { to: '/workers', label: 'Workers', icon: IconServer2 },

@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core'
 import {
   IconBraces,
+  IconClipboardCheck,
   IconCopy,
   IconDots,
   IconFileTypeCsv,
@@ -53,6 +54,15 @@ export function StudyActions({ job }: { job: JobDetail }) {
       >
         Duplicate and edit
       </Button>
+      {job.finished > 0 && (
+        <Button
+          variant="default"
+          leftSection={<IconClipboardCheck size={15} aria-hidden />}
+          renderRoot={(props) => <Link to="/reviews/new" search={{ jobs: [job.id] }} {...props} />}
+        >
+          Start a review
+        </Button>
+      )}
       <Menu position="bottom-end">
         <Menu.Target>
           <Tooltip label="Downloads and more">
