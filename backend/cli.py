@@ -296,6 +296,36 @@ def export_review(review_id: ReviewId, url: Url = DEFAULT_URL) -> None:
         print(client.export_review(review_id).model_dump_json(indent=2))
 
 
+notify = typer.Typer(help="What leaves the server by webhook and mail.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(notify, name="notify")
+
+
+@notify.command(name="test")
+def notify_test(
+    to: Annotated[str | None, typer.Option("--to", help="Mail address that the test mail goes to.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Send a test notification to every webhook that is set up, and with --to by mail. Exit status 1: one failed."""
+    from backend.notify import messages, sending
+
+    settings = _settings(data_dir=data_dir)
+    channels = sending.Channels(settings)
+    found = [("webhook", target) for target in channels.webhooks] + ([("email", to)] if to else [])
+    if not found:
+        _fail("No webhook is set up and no --to given: see docs/notifications.md.")
+    broken = 0
+    for channel, target in found:
+        try:
+            channels.send(channel, target, messages.trial(settings))
+        except sending.NotSent as error:
+            broken += 1
+            print(f"{channel} {target}: {error}", flush=True)
+        else:
+            print(f"{channel} {target}: sent", flush=True)
+    if broken:
+        raise typer.Exit(1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -312,14 +342,16 @@ def main() -> None:
 def _settings(**given: Any) -> Settings:
     from pydantic import ValidationError
 
-    from backend.settings import Settings
+    from backend.settings import SECRETS, Settings
 
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = "EQUIPOISE_" + "_".join(str(part) for part in first["loc"]).upper()
-        _fail(f"{name}: {first['msg']} (got {first['input']!r}).")
+        secret = SECRETS & {str(part) for part in first["loc"]}
+        message = str(first["msg"]).removeprefix("Value error, ")
+        _fail(f"{name}: {message}" + ("." if secret else f" (got {first['input']!r})."))
 
 
 def _environment(settings: Settings) -> dict[str, str]:

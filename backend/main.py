@@ -27,6 +27,7 @@ from backend.api.routers import (
     jobs,
     links,
     measurements,
+    notifications,
     operating_points,
     people,
     presets,
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         reproduction.router,
         workers.router,
         people.router,
+        notifications.router,
         links.router,
         reviews.router,
         operating_points.router,
@@ -143,6 +145,7 @@ def _warm_up(context: Context) -> None:
         context.start_reaper()
     except Exception as error:
         log.error("the job engine could not be started; submitting will try again", exc_info=error)
+    context.start_dispatcher()
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ import uvicorn
 
 from backend.errors import Conflict, EquipoiseError, InvalidRequest
 from backend.logs import configure, get_logger
-from backend.settings import Settings
+from backend.settings import SECRETS, Settings
 
 log = get_logger(__name__)
 
@@ -161,10 +161,16 @@ class WorkerKeeper:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with `settings` in it, so that a process started with it has the same ones."""
-    values = settings.model_dump(mode="json", exclude_none=True)
+    """This process's environment with `settings` in it, so that a process started with it has the same ones.
+
+    What only the server needs to know stays out of it.
+    """
+    hidden = {f"EQUIPOISE_{name.upper()}" for name in SECRETS}
+    values = settings.model_dump(mode="json", exclude_none=True, exclude=set(SECRETS))
+    values["smtp_domains"] = " ".join(settings.smtp_domains)
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-    return {**os.environ, **{f"EQUIPOISE_{name.upper()}": text for name, text in texts.items()}}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in hidden}
+    return {**inherited, **{f"EQUIPOISE_{name.upper()}": text for name, text in texts.items()}}
 
 
 def require_loopback(host: str) -> None:

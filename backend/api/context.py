@@ -13,6 +13,7 @@ from backend.settings import Settings
 from backend.store.database import Database
 
 if TYPE_CHECKING:
+    from backend.notify.dispatcher import Dispatcher
     from backend.queue import Reaper
 
 
@@ -39,8 +40,10 @@ class Context:
         self.settings = settings
         self._queue = queue
         self._prepared = queue is not None
+        self._replaced = queue is not None
         self._lock = threading.Lock()
         self._reaper: Reaper | None = None
+        self._dispatcher: Dispatcher | None = None
 
     @cached_property
     def database(self) -> Database:
@@ -73,8 +76,18 @@ class Context:
             self._reaper = Reaper(self.database, queue, self.settings)
             self._reaper.start()
 
+    def start_dispatcher(self) -> None:
+        """Begins to pass notifications on, unless the queue was replaced: then nothing works in the background."""
+        from backend.notify.dispatcher import Dispatcher
+
+        if self._dispatcher is None and not self._replaced:
+            self._dispatcher = Dispatcher(self.database, self.settings)
+            self._dispatcher.start()
+
     def close(self) -> None:
         """Ends threads and connections."""
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
         if self._reaper is not None:
             self._reaper.stop()
         if self._queue is not None:

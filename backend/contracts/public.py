@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
 from backend.contracts.base import Contract, Params
 from backend.contracts.results import Exposed, JobStatus, Problem, Progress, Roc, RunStatus, Series
@@ -220,6 +220,43 @@ class Job(Contract):
     priority: int
     preset: str | None
     alarm: str | None = Field(default=None, description="That audits refute the claimed epsilon of some of its runs.")
+    archived_at: datetime | None = Field(default=None, description="Since when lists leave it out.")
+    submitter: str | None = Field(default=None, description="Who submitted it, if they said who they are.")
+
+
+class JobPage(Page[Job]):
+    """A page of jobs, and how many match in all."""
+
+    total: int
+
+
+class Facet(Contract):
+    """A value that jobs can be filtered by, and how many have it."""
+
+    value: str
+    jobs: int
+
+
+class JobFacets(Contract):
+    """What jobs can be filtered by; the most frequent values first."""
+
+    status: list[Facet]
+    dataset: list[Facet]
+    method: list[Facet]
+    tag: list[Facet]
+    preset: list[Facet]
+    archived: int = Field(description="Jobs that lists leave out.")
+
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"^[^\x00-\x1f,]+$")]
+
+
+class JobChange(Contract):
+    """What is changed of a job that was submitted; what is left out stays."""
+
+    add_tags: list[Tag] = Field(default_factory=list, max_length=20)
+    remove_tags: list[str] = Field(default_factory=list, max_length=100)
+    archived: bool | None = Field(default=None, description="Whether lists leave it out.")
 
 
 class JobDetail(Job):
@@ -246,6 +283,46 @@ class Run(Contract):
     finished_at: datetime | None
     reused: bool = Field(default=False, description="Measured before the job that lists it.")
     alarm: str | None = Field(default=None, description="What an audit says that refutes the claimed epsilon.")
+
+
+class GroupCell(Contract):
+    """One metric of one group: mean and 95 % Student t interval over seeds, each seed's runs averaged first."""
+
+    mean: float | None
+    low: float | None = Field(description="None below two seeds.")
+    high: float | None
+    seeds: int = Field(description="Seeds with a number.")
+    runs: int = Field(description="Runs with a number.")
+    balanced: bool = Field(description="Every seed has numbers of equally many settings.")
+
+
+class RunGroup(Contract):
+    """Runs of a job that share what they are grouped by."""
+
+    key: list[JsonValue] = Field(description="The value of each of `by`; null where a run has no such parameter.")
+    setting_ids: list[int]
+    runs: int
+    succeeded: int
+    diverged: int
+    failed: int
+    cells: list[GroupCell] = Field(description="One per metric asked for.")
+
+
+class RunGroups(Contract):
+    """A job's runs in groups, in the job's order."""
+
+    by: list[str]
+    can_group_by: list[str]
+    metrics: list[str]
+    items: list[RunGroup]
+
+
+class RunColumns(Contract):
+    """Chosen metrics of the runs that have a result: `values[m][r]` is metric m of run r, null where there is none."""
+
+    run_ids: list[str]
+    metrics: list[str]
+    values: list[list[float | None]]
 
 
 class MeasurementOut(Contract):

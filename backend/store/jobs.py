@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Select, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import case, delete, func, or_, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
-from backend.contracts.results import ENDED, JobEvent, JobStatus, Progress
+from backend.contracts.results import ENDED, JobEvent, JobStatus, Problem, Progress
 from backend.contracts.spec import JobSpec
-from backend.errors import Conflict, NotFound, StaleAttempt
-from backend.store import reviews
+from backend.errors import Conflict, InvalidRequest, NotFound, StaleAttempt
+from backend.store import notifications, people, reviews
 from backend.store._sql import decode_cursor, encode_cursor, malformed_cursor, now
 from backend.store.tables import JobEventRow, JobRow, JobRunRow, MeasurementRow, RunRow, SeriesRow
+
+#: What lists can be ordered by.
+Order = Literal["created", "name", "status", "runs"]
+#: Most tags that one job carries, see `contracts.spec`.
+MAX_TAGS = 20
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -25,7 +31,9 @@ def new_job_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
-def create(session: Session, spec: JobSpec, *, runs: int, idempotency_key: str | None = None) -> JobRow:
+def create(
+    session: Session, spec: JobSpec, *, runs: int, idempotency_key: str | None = None, submitter: str | None = None
+) -> JobRow:
     """Inserts a queued job. Its runs are attached by `runs.attach`."""
     job = JobRow(
         id=new_job_id(),
@@ -41,6 +49,8 @@ def create(session: Session, spec: JobSpec, *, runs: int, idempotency_key: str |
         created_at=now(),
         progress=Progress(message="Waiting for a worker", total=runs).model_dump(),
         idempotency_key=idempotency_key,
+        submitter=submitter,
+        size=runs,
     )
     session.add(job)
     session.flush()
@@ -61,42 +71,151 @@ def by_idempotency_key(session: Session, key: str) -> JobRow | None:
     return session.scalar(select(JobRow).where(JobRow.idempotency_key == key))
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs; an empty field matches everything. `method` and `tag` match any of the job's."""
+
+    status: Sequence[str] = ()
+    dataset: str | None = None
+    method: str | None = None
+    tag: str | None = None
+    preset: str | None = None
+    archived: bool | None = False
+    text: str | None = None
+
+
+def _conditions(session: Session, wanted: Filter) -> list[Any]:
+    conditions: list[Any] = []
+    if wanted.status:
+        conditions.append(JobRow.status.in_(wanted.status))
+    if wanted.dataset:
+        conditions.append(JobRow.dataset == wanted.dataset)
+    if wanted.preset:
+        conditions.append(JobRow.preset == wanted.preset)
+    if wanted.archived is not None:
+        conditions.append(JobRow.archived_at.is_not(None) if wanted.archived else JobRow.archived_at.is_(None))
+    for word in (wanted.text or "").split():
+        pattern = "%" + word.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        tagged = _json_list_matches(session, JobRow.tags, pattern)
+        conditions.append(or_(func.lower(JobRow.name).like(pattern, escape="\\"), tagged, JobRow.id == word))
+    for column, value in ((JobRow.methods, wanted.method), (JobRow.tags, wanted.tag)):
+        if value:
+            conditions.append(_json_list_contains(session, column, value))
+    return conditions
+
+
 def page(
     session: Session,
+    wanted: Filter,
     *,
     limit: int,
     cursor: str | None = None,
-    status: Sequence[str] = (),
-    dataset: str | None = None,
-    method: str | None = None,
-    text: str | None = None,
-    tag: str | None = None,
+    order: Order = "created",
+    ascending: bool = False,
 ) -> tuple[list[JobRow], str | None]:
-    """Newest first. `method` and `tag` match any of the job's; `text` is looked for in name and id."""
-    query: Select[JobRow] = select(JobRow)
-    if status:
-        query = query.where(JobRow.status.in_(status))
-    if dataset:
-        query = query.where(JobRow.dataset == dataset)
-    if text:
-        pattern = "%" + text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(or_(func.lower(JobRow.name).like(pattern, escape="\\"), JobRow.id == text))
-    for column, wanted in ((JobRow.methods, method), (JobRow.tags, tag)):
-        if wanted:
-            query = query.where(_json_list_contains(session, column, wanted))
+    """A page of jobs in that order; those that are equal in it newest first, or oldest first where it ascends.
+
+    Every word of `text` is looked for in name and tags, and as the whole id.
+    """
+    first: Any = {
+        "created": JobRow.created_at,
+        "name": func.lower(JobRow.name),
+        "status": JobRow.status,
+        "runs": JobRow.size,
+    }[order]
+    keys = (first, JobRow.created_at, JobRow.id)
+    query = select(JobRow, first).where(*_conditions(session, wanted))
     if cursor:
-        created, job_id = decode_cursor(cursor, 2)
-        query = query.where(tuple_(JobRow.created_at, JobRow.id) < (_parse(cursor, created), str(job_id)))
-    rows = list(session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)))
-    following = encode_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-    return rows[:limit], following
+        whose, value, created, job_id = decode_cursor(cursor, 4)
+        expected = int if order == "runs" else str
+        if whose != f"{order}{'+' if ascending else '-'}" or not isinstance(value, expected):
+            raise malformed_cursor(cursor)
+        place = (_parse(cursor, value) if order == "created" else value, _parse(cursor, created), str(job_id))
+        query = query.where(tuple_(*keys) > place if ascending else tuple_(*keys) < place)
+    query = query.order_by(*(key.asc() if ascending else key.desc() for key in keys))
+    rows = session.execute(query.limit(limit + 1)).all()
+    following = None
+    if len(rows) > limit:
+        last, value = rows[limit - 1]
+        following = encode_cursor(f"{order}{'+' if ascending else '-'}", value, last.created_at, last.id)
+    return [row for row, _ in rows[:limit]], following
+
+
+def total(session: Session, wanted: Filter) -> int:
+    """How many jobs match."""
+    query = select(func.count()).select_from(JobRow).where(*_conditions(session, wanted))
+    return int(session.scalar(query) or 0)
+
+
+def facets(session: Session) -> dict[str, list[tuple[str, int]]]:
+    """What can be filtered by, each value with how many jobs have it, the most frequent first."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    plain: tuple[tuple[str, Any], ...] = (
+        ("status", JobRow.status),
+        ("dataset", JobRow.dataset),
+        ("preset", JobRow.preset),
+    )
+    for name, column in plain:
+        query = select(column, func.count()).where(column.is_not(None)).group_by(column)
+        found[name] = [(value, count) for value, count in session.execute(query)]
+    for name, words in (("method", JobRow.methods), ("tag", JobRow.tags)):
+        each = _each(session, words)
+        # A method may stand in a job several times, with other parameters.
+        counted = func.count(JobRow.id.distinct())
+        pairs = select(each.c.value, counted).select_from(JobRow).join(each, true()).group_by(each.c.value)
+        found[name] = [(value, count) for value, count in session.execute(pairs)]
+    archived = select(func.count()).select_from(JobRow).where(JobRow.archived_at.is_not(None))
+    found["archived"] = [("yes", int(session.scalar(archived) or 0))]
+    return {name: sorted(values, key=lambda one: (-one[1], one[0])) for name, values in found.items()}
+
+
+def change(
+    session: Session,
+    job_ids: Sequence[str],
+    *,
+    add_tags: Sequence[str] = (),
+    remove_tags: Sequence[str] = (),
+    archived: bool | None = None,
+) -> list[JobRow]:
+    """Tags, and whether lists leave them out, of all of these jobs or of none. Raises `NotFound` for one that is gone.
+
+    Each job's row is held while it changes, so that two people who tag one job at once both succeed.
+    """
+    rows = {}
+    for start in range(0, len(job_ids), 500):
+        part = select(JobRow).where(JobRow.id.in_(job_ids[start : start + 500])).order_by(JobRow.id)
+        rows.update({row.id: row for row in session.scalars(part.with_for_update())})
+    for job_id in job_ids:
+        row = rows.get(job_id) or get(session, job_id)
+        tags = list(dict.fromkeys([tag for tag in [*row.tags, *add_tags] if tag not in remove_tags]))
+        if len(tags) > MAX_TAGS:
+            problem = Problem(
+                field="add_tags",
+                expected=f"at most {MAX_TAGS} tags of one study",
+                got=f"{len(tags)} of {row.name!r}",
+                fix="Remove some first.",
+            )
+            raise InvalidRequest("A study would have too many tags.", problems=[problem])
+        row.tags = tags
+        if archived is not None:
+            row.archived_at = (row.archived_at or now()) if archived else None
+    session.flush()
+    return [rows[job_id] for job_id in job_ids]
+
+
+def _each(session: Session, column: Any) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        return func.json_each(column).table_valued("value")
+    return func.json_array_elements_text(column).table_valued("value")
+
+
+def _json_list_matches(session: Session, column: Any, pattern: str) -> Any:
+    each = _each(session, column)
+    return select(1).select_from(each).where(func.lower(each.c.value).like(pattern, escape="\\")).exists()
 
 
 def _json_list_contains(session: Session, column: Any, wanted: str) -> Any:
-    if session.get_bind().dialect.name == "sqlite":
-        each = func.json_each(column).table_valued("value")
-        return select(1).select_from(each).where(each.c.value == wanted).exists()
-    each = func.json_array_elements_text(column).table_valued("value")
+    each = _each(session, column)
     return select(1).select_from(each).where(each.c.value == wanted).exists()
 
 
@@ -237,6 +356,7 @@ def requeue(session: Session, job_id: str, spec: JobSpec, *, runs: int) -> JobRo
     job.finished_at = None
     job.worker_id = None
     job.submission += 1
+    job.size = runs
     job.progress = Progress(message="Waiting for a worker", total=runs).model_dump()
     add_event(session, job_id, "status", {"status": "queued"})
     return job
@@ -279,6 +399,24 @@ def _end(session: Session, job: JobRow, status: JobStatus, problem: dict[str, An
     )
     add_event(session, job.id, "status", {"status": status})
     reviews.announce(session, job.id)
+    _tell(session, job)
+
+
+def href(job_id: str) -> str:
+    """Where a job is looked at."""
+    return f"/studies/{job_id}"
+
+
+def _tell(session: Session, job: JobRow) -> None:
+    """Tells who submitted it, or where nobody said who they were everybody, how the job ended."""
+    of = counts(session, [job.id]).get(job.id, {})
+    done = f"{of.get('finished', 0)} of {of.get('runs', 0)} runs measured"
+    broken = [f"{of[kind]} {kind}" for kind in ("diverged", "failed") if of.get(kind)]
+    how = {"succeeded": "is done", "failed": "failed", "cancelled": "was cancelled"}[job.status]
+    reason = f" {job.problem['detail']}" if job.problem else ""
+    person = people.named(session, job.submitter).id if job.submitter else None
+    text = f"The study “{job.name}” {how}: {', '.join([done, *broken])}.{reason}"
+    notifications.add(session, person, f"job_{job.status}", text, href(job.id))
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def attach(session: Session, job_id: str, configs: Sequence[RunConfig]) -> None:
         for position, digest in enumerate(dict.fromkeys(hashes))
     ]
     insert_ignore(session, _TABLES["job_runs"], rows)
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(size=len(rows)))
     failed = [run_ids[digest] for digest in hashes if digest not in done]
     for start in range(0, len(failed), CHUNK):
         # A run that failed or was cancelled under an earlier job gets another chance.
@@ -292,6 +293,34 @@ def page(
     rows = session.execute(query.order_by(JobRunRow.position).limit(limit + 1)).all()
     following = encode_cursor(rows[limit - 1].position) if len(rows) > limit else None
     return [(row[0], row[1]) for row in rows[:limit]], following
+
+
+def status_counts(session: Session, job_id: str) -> dict[int, dict[str, int]]:
+    """Per setting of a job: how many runs are in each status."""
+    query = (
+        select(RunRow.setting_id, RunRow.status, func.count())
+        .join(JobRunRow, JobRunRow.run_id == RunRow.id)
+        .where(JobRunRow.job_id == job_id)
+        .group_by(RunRow.setting_id, RunRow.status)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for setting, status, count in session.execute(query):
+        found.setdefault(setting, {})[status] = int(count)
+    return found
+
+
+def setting_params(session: Session, job_id: str) -> dict[int, tuple[int, str, dict[str, Any]]]:
+    """Per setting of a job: its first place in the job's order, its method and its flat parameters."""
+    query = (
+        select(RunRow.setting_id, func.min(JobRunRow.position))
+        .join(JobRunRow, JobRunRow.run_id == RunRow.id)
+        .where(JobRunRow.job_id == job_id)
+        .group_by(RunRow.setting_id)
+    )
+    places = {setting: int(position) for setting, position in session.execute(query)}
+    used = select(RunRow.setting_id).join(JobRunRow, JobRunRow.run_id == RunRow.id).where(JobRunRow.job_id == job_id)
+    rows = session.execute(select(SettingRow.id, SettingRow.method, SettingRow.params).where(SettingRow.id.in_(used)))
+    return {setting: (places[setting], method, params) for setting, method, params in rows}
 
 
 def history(session: Session, run_id: int) -> list[Series]:

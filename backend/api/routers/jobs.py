@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 from pydantic import Field
 
-from backend.api.deps import ERRORS, ContextDep, NoFiltersDep, Paged, SessionDep
+from backend.api.deps import ERRORS, ContextDep, Filters, MaybePersonDep, NoFiltersDep, Paged, SessionDep
 from backend.api.routers._examples import SPECS
+from backend.api.services import groups, submission, views
 from backend.api.services import preview as previews
-from backend.api.services import submission, views
-from backend.contracts.public import Job, JobDetail, Page, Preview, ProblemDetails
-from backend.contracts.results import JobStatus
+from backend.contracts.base import Contract
+from backend.contracts.public import (
+    Facet,
+    Job,
+    JobChange,
+    JobDetail,
+    JobFacets,
+    JobPage,
+    Page,
+    Preview,
+    ProblemDetails,
+    RunColumns,
+    RunGroups,
+)
+from backend.contracts.results import ALL, JobStatus
 from backend.contracts.spec import JobSpec
 from backend.store import jobs
 
@@ -35,13 +48,47 @@ CONFLICT: dict[int | str, dict[str, object]] = {
 
 
 class JobFilters(Paged):
-    """Which jobs."""
+    """Which jobs, and in which order."""
 
     status: list[JobStatus] = Field(default_factory=list, description="Any of these.", max_length=5)
     dataset: str | None = Field(default=None, max_length=64)
     method: str | None = Field(default=None, max_length=64, description="A method that the job trains.")
     tag: str | None = Field(default=None, max_length=50)
-    text: str | None = Field(default=None, max_length=200, description="Part of the name, or the whole id.")
+    preset: str | None = Field(default=None, max_length=100)
+    archived: Literal["no", "yes", "any"] = Field(default="no", description="Jobs that lists leave out.")
+    text: str | None = Field(
+        default=None, max_length=200, description="Words of name or tags, each of which has to be there, or a whole id."
+    )
+    sort: jobs.Order = "created"
+    ascending: bool = False
+
+
+class JobIds(Contract):
+    """Several jobs."""
+
+    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=1000)
+
+
+class JobsChange(JobChange):
+    """One change of several jobs."""
+
+    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=1000)
+
+
+class TableFilters(Filters):
+    """Which numbers of a job's runs."""
+
+    metric: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=12)
+    subgroup: str = Field(default=ALL, max_length=300)
+    split: Literal["train", "validation", "test"] = "test"
+
+
+class GroupFilters(TableFilters):
+    """What runs are grouped by."""
+
+    by: list[Annotated[str, Field(max_length=100)]] = Field(
+        min_length=1, max_length=4, description="`method`, or parameters such as `training.learning_rate`."
+    )
 
 
 @router.post("/preview", name="preview", summary="What a specification would run")
@@ -56,10 +103,11 @@ def create_job(
     spec: Spec,
     context: ContextDep,
     response: Response,
+    person: MaybePersonDep,
     idempotency_key: IdempotencyKey = None,
 ) -> JobDetail:
     """Stores the job and its runs and puts it on the queue, all or nothing. Runs that are measured are reused."""
-    job, new = submission.submit(context, spec, idempotency_key)
+    job, new = submission.submit(context, spec, idempotency_key, person)
     response.headers["Location"] = f"/api/jobs/{job.id}"
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
@@ -67,19 +115,66 @@ def create_job(
 
 
 @router.get("", name="list_jobs", summary="Jobs, newest first")
-def list_jobs(filters: Annotated[JobFilters, Query()], session: SessionDep) -> Page[Job]:
+def list_jobs(filters: Annotated[JobFilters, Query()], session: SessionDep) -> JobPage:
     """A page of jobs. Filters combine; within `status` any matches."""
-    rows, following = jobs.page(
-        session,
-        limit=filters.limit,
-        cursor=filters.cursor,
+    wanted = jobs.Filter(
         status=filters.status,
         dataset=filters.dataset,
         method=filters.method,
-        text=filters.text,
         tag=filters.tag,
+        preset=filters.preset,
+        archived={"no": False, "yes": True, "any": None}[filters.archived],
+        text=filters.text,
     )
-    return Page(items=views.job_list(session, rows), next=following)
+    rows, following = jobs.page(
+        session, wanted, limit=filters.limit, cursor=filters.cursor, order=filters.sort, ascending=filters.ascending
+    )
+    return JobPage(items=views.job_list(session, rows), next=following, total=jobs.total(session, wanted))
+
+
+@router.get("/facets", name="job_facets", summary="What jobs can be filtered by")
+def job_facets(_: NoFiltersDep, session: SessionDep) -> JobFacets:
+    """Statuses, data sets, methods, tags and presets, each with how many jobs have it."""
+    found = jobs.facets(session)
+    archived = found.pop("archived")[0][1]
+    return JobFacets.model_validate(
+        {
+            **{name: [Facet(value=value, jobs=count) for value, count in values] for name, values in found.items()},
+            "archived": archived,
+        }
+    )
+
+
+@router.post("/change", name="change_jobs", summary="Tag or archive several jobs")
+def change_jobs(_: NoFiltersDep, change: JobsChange, context: ContextDep) -> Page[Job]:
+    """All of them or none."""
+    return Page(items=submission.change(context, change.ids, change))
+
+
+@router.post("/delete", name="delete_jobs", status_code=204, responses=CONFLICT, summary="Delete several jobs")
+def delete_jobs(_: NoFiltersDep, which: JobIds, context: ContextDep) -> None:
+    """All of them or none, with the runs that no other job needs. Only ended jobs can be deleted."""
+    submission.delete_all(context, which.ids)
+
+
+@router.patch("/{job_id}", name="change_job", summary="Tag or archive a job")
+def change_job(job_id: JobId, _: NoFiltersDep, change: JobChange, context: ContextDep) -> Job:
+    """Its specification stays as it was submitted."""
+    return submission.change(context, [job_id], change)[0]
+
+
+@router.get("/{job_id}/groups", name="job_groups", summary="Runs of a job in groups, with means over seeds")
+def job_groups(job_id: JobId, filters: Annotated[GroupFilters, Query()], session: SessionDep) -> RunGroups:
+    """By method or any parameter: mean and 95 % Student t interval over seeds of each metric asked for."""
+    jobs.get(session, job_id)
+    return groups.grouped(session, job_id, filters.by, filters.metric, filters.subgroup, filters.split)
+
+
+@router.get("/{job_id}/columns", name="job_columns", summary="Metrics of a job's runs as columns")
+def job_columns(job_id: JobId, filters: Annotated[TableFilters, Query()], session: SessionDep) -> RunColumns:
+    """One number per run and metric, for the runs that have a result."""
+    jobs.get(session, job_id)
+    return groups.columns(session, job_id, filters.metric, filters.subgroup, filters.split)
 
 
 @router.get("/{job_id}", name="get_job", summary="A job whole")

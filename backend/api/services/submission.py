@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.api.context import Context
 from backend.api.services import preview, views
 from backend.contracts.expansion import Expansion, expand
-from backend.contracts.public import JobDetail
+from backend.contracts.public import Job, JobChange, JobDetail
 from backend.contracts.results import Problem
 from backend.contracts.spec import JobSpec
 from backend.errors import InvalidRequest
@@ -19,7 +21,9 @@ from backend.store.tables import JobRow
 log = get_logger(__name__)
 
 
-def submit(context: Context, spec: JobSpec, key: str | None = None) -> tuple[JobDetail, bool]:
+def submit(
+    context: Context, spec: JobSpec, key: str | None = None, submitter: str | None = None
+) -> tuple[JobDetail, bool]:
     """Stores and enqueues a job, or nothing. Answers whether it is new: the same key gives the same job again."""
     if key is not None and (earlier := _earlier(context, spec, key)) is not None:
         return earlier, False
@@ -27,7 +31,8 @@ def submit(context: Context, spec: JobSpec, key: str | None = None) -> tuple[Job
     queue = context.queue()
     try:
         with context.database.write() as session:
-            row = jobs.create(session, spec, runs=len(expansion.configs), idempotency_key=key)
+            runs_of = len(expansion.configs)
+            row = jobs.create(session, spec, runs=runs_of, idempotency_key=key, submitter=submitter)
             runs.attach(session, row.id, expansion.configs)
             if not _end_if_measured(session, row):
                 queue.enqueue(session, row.id, row.submission, row.priority)
@@ -104,5 +109,24 @@ def retry(context: Context, job_id: str) -> JobDetail:
 
 def delete(context: Context, job_id: str) -> None:
     """Deletes an ended job and the runs that no other job needs."""
+    delete_all(context, [job_id])
+
+
+def delete_all(context: Context, job_ids: Sequence[str]) -> None:
+    """Deletes these ended jobs and the runs that no other job needs, or none of them."""
     with context.database.write() as session:
-        jobs.remove(session, job_id)
+        for job_id in dict.fromkeys(job_ids):
+            jobs.remove(session, job_id)
+
+
+def change(context: Context, job_ids: Sequence[str], change: JobChange) -> list[Job]:
+    """Changes what is kept about these jobs, or nothing."""
+    with context.database.write() as session:
+        rows = jobs.change(
+            session,
+            list(dict.fromkeys(job_ids)),
+            add_tags=change.add_tags,
+            remove_tags=change.remove_tags,
+            archived=change.archived,
+        )
+        return views.job_list(session, rows)

@@ -41,6 +41,8 @@ def _job_fields(row: JobRow, counts: dict[str, int]) -> dict[str, object]:
         "tags": row.tags,
         "priority": row.priority,
         "preset": row.preset,
+        "archived_at": row.archived_at,
+        "submitter": row.submitter,
         **_NO_COUNTS,
         **counts,
     }

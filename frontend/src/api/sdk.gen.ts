@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, ServerSentEventsResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, LinksCreateLinkData, LinksCreateLinkErrors, LinksCreateLinkResponses, LinksGetLinkData, LinksGetLinkErrors, LinksGetLinkResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, OperatingPointsChooseData, OperatingPointsChooseErrors, OperatingPointsChooseResponses, OperatingPointsEvaluateData, OperatingPointsEvaluateErrors, OperatingPointsEvaluateResponses, OperatingPointsFigureData, OperatingPointsFigureErrors, OperatingPointsFigureResponses, OperatingPointsGetOperatingPointData, OperatingPointsGetOperatingPointErrors, OperatingPointsGetOperatingPointResponses, OperatingPointsListOperatingPointsData, OperatingPointsListOperatingPointsErrors, OperatingPointsListOperatingPointsResponses, OperatingPointsWithdrawData, OperatingPointsWithdrawErrors, OperatingPointsWithdrawResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, ReviewsCloseTaskData, ReviewsCloseTaskErrors, ReviewsCloseTaskResponses, ReviewsCommentData, ReviewsCommentErrors, ReviewsCommentResponses, ReviewsCompareReviewData, ReviewsCompareReviewErrors, ReviewsCompareReviewResponses, ReviewsCreateReviewData, ReviewsCreateReviewErrors, ReviewsCreateReviewResponses, ReviewsCreateTaskData, ReviewsCreateTaskErrors, ReviewsCreateTaskResponses, ReviewsDecideData, ReviewsDecideErrors, ReviewsDecideResponses, ReviewsEditCommentData, ReviewsEditCommentErrors, ReviewsEditCommentResponses, ReviewsExportReviewData, ReviewsExportReviewErrors, ReviewsExportReviewResponses, ReviewsExportTaskData, ReviewsExportTaskErrors, ReviewsExportTaskResponses, ReviewsGetReviewData, ReviewsGetReviewErrors, ReviewsGetReviewResponses, ReviewsGetReviewSnapshotData, ReviewsGetReviewSnapshotErrors, ReviewsGetReviewSnapshotResponses, ReviewsGetTaskData, ReviewsGetTaskErrors, ReviewsGetTaskResponses, ReviewsListReviewEventsData, ReviewsListReviewEventsErrors, ReviewsListReviewEventsResponses, ReviewsListReviewsData, ReviewsListReviewsErrors, ReviewsListReviewsResponses, ReviewsRateData, ReviewsRateErrors, ReviewsRateResponses, ReviewsReopenThreadData, ReviewsReopenThreadErrors, ReviewsReopenThreadResponses, ReviewsResolveThreadData, ReviewsResolveThreadErrors, ReviewsResolveThreadResponses, ReviewsSetMemberData, ReviewsSetMemberErrors, ReviewsSetMemberResponses, ReviewsVerifyReviewData, ReviewsVerifyReviewErrors, ReviewsVerifyReviewResponses, ReviewsWithdrawDecisionData, ReviewsWithdrawDecisionErrors, ReviewsWithdrawDecisionResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, SeriesGetMenuData, SeriesGetMenuErrors, SeriesGetMenuResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
+import type { AccountingCalculateData, AccountingCalculateErrors, AccountingCalculateResponses, BundlesCheckBundleData, BundlesCheckBundleErrors, BundlesCheckBundleResponses, BundlesGetBundleData, BundlesGetBundleErrors, BundlesGetBundleResponses, CatalogueCatalogueData, CatalogueCatalogueErrors, CatalogueCatalogueResponses, CurvesGetCurvesData, CurvesGetCurvesErrors, CurvesGetCurvesResponses, FiguresGetFigureData, FiguresGetFigureErrors, FiguresGetFigureResponses, FrontierGetFrontierData, FrontierGetFrontierErrors, FrontierGetFrontierResponses, HealthHealthData, HealthHealthResponses, JobsCancelJobData, JobsCancelJobErrors, JobsCancelJobResponses, JobsChangeJobData, JobsChangeJobErrors, JobsChangeJobResponses, JobsChangeJobsData, JobsChangeJobsErrors, JobsChangeJobsResponses, JobsCreateJobData, JobsCreateJobErrors, JobsCreateJobResponses, JobsDeleteJobData, JobsDeleteJobErrors, JobsDeleteJobResponses, JobsDeleteJobsData, JobsDeleteJobsErrors, JobsDeleteJobsResponses, JobsGetJobData, JobsGetJobErrors, JobsGetJobResponses, JobsJobColumnsData, JobsJobColumnsErrors, JobsJobColumnsResponses, JobsJobEventsData, JobsJobEventsErrors, JobsJobEventsResponse, JobsJobEventsResponses, JobsJobFacetsData, JobsJobFacetsErrors, JobsJobFacetsResponses, JobsJobGroupsData, JobsJobGroupsErrors, JobsJobGroupsResponses, JobsListJobsData, JobsListJobsErrors, JobsListJobsResponses, JobsPreviewData, JobsPreviewErrors, JobsPreviewResponses, JobsRetryJobData, JobsRetryJobErrors, JobsRetryJobResponses, LinksCreateLinkData, LinksCreateLinkErrors, LinksCreateLinkResponses, LinksGetLinkData, LinksGetLinkErrors, LinksGetLinkResponses, MeasurementsListMeasurementsData, MeasurementsListMeasurementsErrors, MeasurementsListMeasurementsResponses, NotificationsListDeliveriesData, NotificationsListDeliveriesErrors, NotificationsListDeliveriesResponses, NotificationsListNotificationsData, NotificationsListNotificationsErrors, NotificationsListNotificationsResponses, NotificationsSeeNotificationsData, NotificationsSeeNotificationsErrors, NotificationsSeeNotificationsResponses, OperatingPointsChooseData, OperatingPointsChooseErrors, OperatingPointsChooseResponses, OperatingPointsEvaluateData, OperatingPointsEvaluateErrors, OperatingPointsEvaluateResponses, OperatingPointsFigureData, OperatingPointsFigureErrors, OperatingPointsFigureResponses, OperatingPointsGetOperatingPointData, OperatingPointsGetOperatingPointErrors, OperatingPointsGetOperatingPointResponses, OperatingPointsListOperatingPointsData, OperatingPointsListOperatingPointsErrors, OperatingPointsListOperatingPointsResponses, OperatingPointsWithdrawData, OperatingPointsWithdrawErrors, OperatingPointsWithdrawResponses, PeopleListPeopleData, PeopleListPeopleErrors, PeopleListPeopleResponses, PeopleUpdateMeData, PeopleUpdateMeErrors, PeopleUpdateMeResponses, PresetsListPresetsData, PresetsListPresetsErrors, PresetsListPresetsResponses, ReportsGetModelCardData, ReportsGetModelCardErrors, ReportsGetModelCardResponses, ReportsGetReportData, ReportsGetReportErrors, ReportsGetReportResponses, ReproductionFigureData, ReproductionFigureErrors, ReproductionFigureResponses, ReproductionGetData, ReproductionGetErrors, ReproductionGetResponses, ReproductionReductionsData, ReproductionReductionsErrors, ReproductionReductionsResponses, ReviewsCloseTaskData, ReviewsCloseTaskErrors, ReviewsCloseTaskResponses, ReviewsCommentData, ReviewsCommentErrors, ReviewsCommentResponses, ReviewsCompareReviewData, ReviewsCompareReviewErrors, ReviewsCompareReviewResponses, ReviewsCreateReviewData, ReviewsCreateReviewErrors, ReviewsCreateReviewResponses, ReviewsCreateTaskData, ReviewsCreateTaskErrors, ReviewsCreateTaskResponses, ReviewsDecideData, ReviewsDecideErrors, ReviewsDecideResponses, ReviewsEditCommentData, ReviewsEditCommentErrors, ReviewsEditCommentResponses, ReviewsExportReviewData, ReviewsExportReviewErrors, ReviewsExportReviewResponses, ReviewsExportTaskData, ReviewsExportTaskErrors, ReviewsExportTaskResponses, ReviewsGetReviewData, ReviewsGetReviewErrors, ReviewsGetReviewResponses, ReviewsGetReviewSnapshotData, ReviewsGetReviewSnapshotErrors, ReviewsGetReviewSnapshotResponses, ReviewsGetTaskData, ReviewsGetTaskErrors, ReviewsGetTaskResponses, ReviewsListReviewEventsData, ReviewsListReviewEventsErrors, ReviewsListReviewEventsResponses, ReviewsListReviewsData, ReviewsListReviewsErrors, ReviewsListReviewsResponses, ReviewsRateData, ReviewsRateErrors, ReviewsRateResponses, ReviewsReopenThreadData, ReviewsReopenThreadErrors, ReviewsReopenThreadResponses, ReviewsResolveThreadData, ReviewsResolveThreadErrors, ReviewsResolveThreadResponses, ReviewsSetMemberData, ReviewsSetMemberErrors, ReviewsSetMemberResponses, ReviewsVerifyReviewData, ReviewsVerifyReviewErrors, ReviewsVerifyReviewResponses, ReviewsWithdrawDecisionData, ReviewsWithdrawDecisionErrors, ReviewsWithdrawDecisionResponses, RunsGetRunData, RunsGetRunErrors, RunsGetRunResponses, RunsListJobRunsData, RunsListJobRunsErrors, RunsListJobRunsResponses, SeriesGetMenuData, SeriesGetMenuErrors, SeriesGetMenuResponses, WorkersListWorkersData, WorkersListWorkersErrors, WorkersListWorkersResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -75,6 +75,41 @@ export const jobsCreateJob = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
+ * What jobs can be filtered by
+ *
+ * Statuses, data sets, methods, tags and presets, each with how many jobs have it.
+ */
+export const jobsJobFacets = <ThrowOnError extends boolean = false>(options?: Options<JobsJobFacetsData, ThrowOnError>): RequestResult<JobsJobFacetsResponses, JobsJobFacetsErrors, ThrowOnError> => (options?.client ?? client).get<JobsJobFacetsResponses, JobsJobFacetsErrors, ThrowOnError>({ url: '/api/jobs/facets', ...options });
+
+/**
+ * Tag or archive several jobs
+ *
+ * All of them or none.
+ */
+export const jobsChangeJobs = <ThrowOnError extends boolean = false>(options: Options<JobsChangeJobsData, ThrowOnError>): RequestResult<JobsChangeJobsResponses, JobsChangeJobsErrors, ThrowOnError> => (options.client ?? client).post<JobsChangeJobsResponses, JobsChangeJobsErrors, ThrowOnError>({
+    url: '/api/jobs/change',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete several jobs
+ *
+ * All of them or none, with the runs that no other job needs. Only ended jobs can be deleted.
+ */
+export const jobsDeleteJobs = <ThrowOnError extends boolean = false>(options: Options<JobsDeleteJobsData, ThrowOnError>): RequestResult<JobsDeleteJobsResponses, JobsDeleteJobsErrors, ThrowOnError> => (options.client ?? client).post<JobsDeleteJobsResponses, JobsDeleteJobsErrors, ThrowOnError>({
+    url: '/api/jobs/delete',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Delete a job
  *
  * With the runs that no other job needs. Only an ended job can be deleted.
@@ -87,6 +122,34 @@ export const jobsDeleteJob = <ThrowOnError extends boolean = false>(options: Opt
  * With its specification, and the subgroups that are measured so far.
  */
 export const jobsGetJob = <ThrowOnError extends boolean = false>(options: Options<JobsGetJobData, ThrowOnError>): RequestResult<JobsGetJobResponses, JobsGetJobErrors, ThrowOnError> => (options.client ?? client).get<JobsGetJobResponses, JobsGetJobErrors, ThrowOnError>({ url: '/api/jobs/{job_id}', ...options });
+
+/**
+ * Tag or archive a job
+ *
+ * Its specification stays as it was submitted.
+ */
+export const jobsChangeJob = <ThrowOnError extends boolean = false>(options: Options<JobsChangeJobData, ThrowOnError>): RequestResult<JobsChangeJobResponses, JobsChangeJobErrors, ThrowOnError> => (options.client ?? client).patch<JobsChangeJobResponses, JobsChangeJobErrors, ThrowOnError>({
+    url: '/api/jobs/{job_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Runs of a job in groups, with means over seeds
+ *
+ * By method or any parameter: mean and 95 % Student t interval over seeds of each metric asked for.
+ */
+export const jobsJobGroups = <ThrowOnError extends boolean = false>(options: Options<JobsJobGroupsData, ThrowOnError>): RequestResult<JobsJobGroupsResponses, JobsJobGroupsErrors, ThrowOnError> => (options.client ?? client).get<JobsJobGroupsResponses, JobsJobGroupsErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/groups', ...options });
+
+/**
+ * Metrics of a job's runs as columns
+ *
+ * One number per run and metric, for the runs that have a result.
+ */
+export const jobsJobColumns = <ThrowOnError extends boolean = false>(options: Options<JobsJobColumnsData, ThrowOnError>): RequestResult<JobsJobColumnsResponses, JobsJobColumnsErrors, ThrowOnError> => (options.client ?? client).get<JobsJobColumnsResponses, JobsJobColumnsErrors, ThrowOnError>({ url: '/api/jobs/{job_id}/columns', ...options });
 
 /**
  * Stop a job
@@ -209,6 +272,34 @@ export const peopleUpdateMe = <ThrowOnError extends boolean = false>(options: Op
         ...options.headers
     }
 });
+
+/**
+ * What you were told, newest first
+ *
+ * Yours and everybody's; without a name only the latter.
+ */
+export const notificationsListNotifications = <ThrowOnError extends boolean = false>(options?: Options<NotificationsListNotificationsData, ThrowOnError>): RequestResult<NotificationsListNotificationsResponses, NotificationsListNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<NotificationsListNotificationsResponses, NotificationsListNotificationsErrors, ThrowOnError>({ url: '/api/notifications', ...options });
+
+/**
+ * Say up to which one you have seen them
+ *
+ * What was seen once stays seen.
+ */
+export const notificationsSeeNotifications = <ThrowOnError extends boolean = false>(options: Options<NotificationsSeeNotificationsData, ThrowOnError>): RequestResult<NotificationsSeeNotificationsResponses, NotificationsSeeNotificationsErrors, ThrowOnError> => (options.client ?? client).put<NotificationsSeeNotificationsResponses, NotificationsSeeNotificationsErrors, ThrowOnError>({
+    url: '/api/notifications/seen',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Webhooks and mail, newest first
+ *
+ * What waits, what arrived, and what was given up and why.
+ */
+export const notificationsListDeliveries = <ThrowOnError extends boolean = false>(options?: Options<NotificationsListDeliveriesData, ThrowOnError>): RequestResult<NotificationsListDeliveriesResponses, NotificationsListDeliveriesErrors, ThrowOnError> => (options?.client ?? client).get<NotificationsListDeliveriesResponses, NotificationsListDeliveriesErrors, ThrowOnError>({ url: '/api/notifications/deliveries', ...options });
 
 /**
  * Keep a view under a short address
@@ -517,6 +608,20 @@ export const bundlesCheckBundle = <ThrowOnError extends boolean = false>(options
         ...options.headers
     }
 });
+
+/**
+ * A report as one HTML file
+ *
+ * Figures, tables, data, privacy, statistics, citations and versions, as they are now. It needs no network.
+ */
+export const reportsGetReport = <ThrowOnError extends boolean = false>(options: Options<ReportsGetReportData, ThrowOnError>): RequestResult<ReportsGetReportResponses, ReportsGetReportErrors, ThrowOnError> => (options.client ?? client).get<ReportsGetReportResponses, ReportsGetReportErrors, ThrowOnError>({ url: '/api/reports', ...options });
+
+/**
+ * A model card
+ *
+ * Under the headings of Mitchell et al. (2019). What is not known is a marked blank to be filled in.
+ */
+export const reportsGetModelCard = <ThrowOnError extends boolean = false>(options: Options<ReportsGetModelCardData, ThrowOnError>): RequestResult<ReportsGetModelCardResponses, ReportsGetModelCardErrors, ThrowOnError> => (options.client ?? client).get<ReportsGetModelCardResponses, ReportsGetModelCardErrors, ThrowOnError>({ url: '/api/reports/model-card', ...options });
 
 /**
  * Noise of an epsilon, epsilon of a noise

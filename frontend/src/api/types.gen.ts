@@ -1259,6 +1259,92 @@ export type Decision = {
 };
 
 /**
+ * Deliveries
+ *
+ * A page of deliveries, and what is set up.
+ */
+export type Deliveries = {
+    /**
+     * Items
+     */
+    items: Array<Delivery>;
+    /**
+     * Next
+     */
+    next?: string | null;
+    /**
+     * Webhooks
+     *
+     * Webhooks that are set up: host and fingerprint.
+     */
+    webhooks: Array<string>;
+    /**
+     * Mail
+     *
+     * Whether a mail server is set up.
+     */
+    mail: boolean;
+    /**
+     * Failing
+     *
+     * Deliveries of the last day that failed at their last attempt.
+     */
+    failing: number;
+};
+
+/**
+ * Delivery
+ *
+ * A notification on its way out, or one that has left.
+ */
+export type Delivery = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Notification
+     */
+    notification: number;
+    /**
+     * Channel
+     */
+    channel: 'webhook' | 'email';
+    /**
+     * Target
+     *
+     * Host and fingerprint of a webhook, or a mail address with its name covered.
+     */
+    target: string;
+    /**
+     * State
+     */
+    state: 'waiting' | 'delivered' | 'given_up';
+    /**
+     * Attempts
+     */
+    attempts: number;
+    /**
+     * Next At
+     */
+    next_at: string | null;
+    /**
+     * Delivered At
+     */
+    delivered_at: string | null;
+    /**
+     * Error
+     *
+     * Why the last attempt failed.
+     */
+    error: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
  * Difference
  *
  * Something that is not as it was when the bundle was made.
@@ -1380,6 +1466,22 @@ export type ExposedRecord = {
      * Those of the study that it is in.
      */
     subgroups: Array<string>;
+};
+
+/**
+ * Facet
+ *
+ * A value that jobs can be filtered by, and how many have it.
+ */
+export type Facet = {
+    /**
+     * Value
+     */
+    value: string;
+    /**
+     * Jobs
+     */
+    jobs: number;
 };
 
 /**
@@ -1780,6 +1882,46 @@ export type Gain = {
 };
 
 /**
+ * GroupCell
+ *
+ * One metric of one group: mean and 95 % Student t interval over seeds, each seed's runs averaged first.
+ */
+export type GroupCell = {
+    /**
+     * Mean
+     */
+    mean: number | null;
+    /**
+     * Low
+     *
+     * None below two seeds.
+     */
+    low: number | null;
+    /**
+     * High
+     */
+    high: number | null;
+    /**
+     * Seeds
+     *
+     * Seeds with a number.
+     */
+    seeds: number;
+    /**
+     * Runs
+     *
+     * Runs with a number.
+     */
+    runs: number;
+    /**
+     * Balanced
+     *
+     * Every seed has numbers of equally many settings.
+     */
+    balanced: boolean;
+};
+
+/**
  * Health
  *
  * Whether the server can do its work, and if not, why.
@@ -1970,6 +2112,40 @@ export type Job = {
      * That audits refute the claimed epsilon of some of its runs.
      */
     alarm?: string | null;
+    /**
+     * Archived At
+     *
+     * Since when lists leave it out.
+     */
+    archived_at?: string | null;
+    /**
+     * Submitter
+     *
+     * Who submitted it, if they said who they are.
+     */
+    submitter?: string | null;
+};
+
+/**
+ * JobChange
+ *
+ * What is changed of a job that was submitted; what is left out stays.
+ */
+export type JobChange = {
+    /**
+     * Add Tags
+     */
+    add_tags?: Array<string>;
+    /**
+     * Remove Tags
+     */
+    remove_tags?: Array<string>;
+    /**
+     * Archived
+     *
+     * Whether lists leave it out.
+     */
+    archived?: boolean | null;
 };
 
 /**
@@ -2069,6 +2245,18 @@ export type JobDetail = {
      * That audits refute the claimed epsilon of some of its runs.
      */
     alarm?: string | null;
+    /**
+     * Archived At
+     *
+     * Since when lists leave it out.
+     */
+    archived_at?: string | null;
+    /**
+     * Submitter
+     *
+     * Who submitted it, if they said who they are.
+     */
+    submitter?: string | null;
     spec: JobSpec;
     /**
      * Subgroups
@@ -2076,6 +2264,72 @@ export type JobDetail = {
      * Subgroups with measurements so far, `all` first.
      */
     subgroups?: Array<string>;
+};
+
+/**
+ * JobFacets
+ *
+ * What jobs can be filtered by; the most frequent values first.
+ */
+export type JobFacets = {
+    /**
+     * Status
+     */
+    status: Array<Facet>;
+    /**
+     * Dataset
+     */
+    dataset: Array<Facet>;
+    /**
+     * Method
+     */
+    method: Array<Facet>;
+    /**
+     * Tag
+     */
+    tag: Array<Facet>;
+    /**
+     * Preset
+     */
+    preset: Array<Facet>;
+    /**
+     * Archived
+     *
+     * Jobs that lists leave out.
+     */
+    archived: number;
+};
+
+/**
+ * JobIds
+ *
+ * Several jobs.
+ */
+export type JobIds = {
+    /**
+     * Ids
+     */
+    ids: Array<string>;
+};
+
+/**
+ * JobPage
+ *
+ * A page of jobs, and how many match in all.
+ */
+export type JobPage = {
+    /**
+     * Items
+     */
+    items: Array<Job>;
+    /**
+     * Next
+     */
+    next?: string | null;
+    /**
+     * Total
+     */
+    total: number;
 };
 
 /**
@@ -2127,6 +2381,32 @@ export type JobSpec = {
      * The preset this study came from.
      */
     preset?: string | null;
+};
+
+/**
+ * JobsChange
+ *
+ * One change of several jobs.
+ */
+export type JobsChange = {
+    /**
+     * Add Tags
+     */
+    add_tags?: Array<string>;
+    /**
+     * Remove Tags
+     */
+    remove_tags?: Array<string>;
+    /**
+     * Archived
+     *
+     * Whether lists leave it out.
+     */
+    archived?: boolean | null;
+    /**
+     * Ids
+     */
+    ids: Array<string>;
 };
 
 export type JsonValue = unknown;
@@ -2705,6 +2985,74 @@ export type Newer = {
      * Sentence
      */
     sentence: string;
+};
+
+/**
+ * Notification
+ *
+ * What somebody, or everybody, was told.
+ */
+export type Notification = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Kind
+     *
+     * What happened, such as job_succeeded, job_failed, alarm or review_asked.
+     */
+    kind: string;
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Path
+     *
+     * Page that it is about.
+     */
+    path: string;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * For Everybody
+     */
+    for_everybody: boolean;
+    /**
+     * Seen
+     */
+    seen: boolean;
+};
+
+/**
+ * Notifications
+ *
+ * A page of them, newest first.
+ */
+export type Notifications = {
+    /**
+     * Items
+     */
+    items: Array<Notification>;
+    /**
+     * Next
+     */
+    next?: string | null;
+    /**
+     * Unseen
+     *
+     * How many in all are newer than the newest one seen.
+     */
+    unseen: number;
+    /**
+     * Newest
+     *
+     * Id of the newest one of anybody, 0 where there is none.
+     */
+    newest: number;
 };
 
 /**
@@ -4016,6 +4364,26 @@ export type Run = {
 };
 
 /**
+ * RunColumns
+ *
+ * Chosen metrics of the runs that have a result: `values[m][r]` is metric m of run r, null where there is none.
+ */
+export type RunColumns = {
+    /**
+     * Run Ids
+     */
+    run_ids: Array<string>;
+    /**
+     * Metrics
+     */
+    metrics: Array<string>;
+    /**
+     * Values
+     */
+    values: Array<Array<number | null>>;
+};
+
+/**
  * RunDetail
  *
  * A run whole: configuration, results, history, ROC curves and exposed records.
@@ -4115,6 +4483,70 @@ export type RunDetail = {
 };
 
 /**
+ * RunGroup
+ *
+ * Runs of a job that share what they are grouped by.
+ */
+export type RunGroup = {
+    /**
+     * Key
+     *
+     * The value of each of `by`; null where a run has no such parameter.
+     */
+    key: Array<JsonValue>;
+    /**
+     * Setting Ids
+     */
+    setting_ids: Array<number>;
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Succeeded
+     */
+    succeeded: number;
+    /**
+     * Diverged
+     */
+    diverged: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Cells
+     *
+     * One per metric asked for.
+     */
+    cells: Array<GroupCell>;
+};
+
+/**
+ * RunGroups
+ *
+ * A job's runs in groups, in the job's order.
+ */
+export type RunGroups = {
+    /**
+     * By
+     */
+    by: Array<string>;
+    /**
+     * Can Group By
+     */
+    can_group_by: Array<string>;
+    /**
+     * Metrics
+     */
+    metrics: Array<string>;
+    /**
+     * Items
+     */
+    items: Array<RunGroup>;
+};
+
+/**
  * Sample
  *
  * Draws items from a longer list.
@@ -4174,6 +4606,20 @@ export type ScalePoint = {
      * Label
      */
     label?: string;
+};
+
+/**
+ * Seen
+ *
+ * What was seen.
+ */
+export type Seen = {
+    /**
+     * Up To
+     *
+     * Id of the newest notification that was seen.
+     */
+    up_to: number;
 };
 
 /**
@@ -5391,11 +5837,29 @@ export type JobsListJobsData = {
          */
         tag?: string | null;
         /**
+         * Preset
+         */
+        preset?: string | null;
+        /**
+         * Archived
+         *
+         * Jobs that lists leave out.
+         */
+        archived?: 'no' | 'yes' | 'any';
+        /**
          * Text
          *
-         * Part of the name, or the whole id.
+         * Words of name or tags, each of which has to be there, or a whole id.
          */
         text?: string | null;
+        /**
+         * Sort
+         */
+        sort?: 'created' | 'name' | 'status' | 'runs';
+        /**
+         * Ascending
+         */
+        ascending?: boolean;
     };
     url: '/api/jobs';
 };
@@ -5417,7 +5881,7 @@ export type JobsListJobsResponses = {
     /**
      * Successful Response
      */
-    200: PageJob;
+    200: JobPage;
 };
 
 export type JobsListJobsResponse = JobsListJobsResponses[keyof JobsListJobsResponses];
@@ -5431,6 +5895,12 @@ export type JobsCreateJobData = {
          * Any text of yours. Sending the same specification again with the same key gives the same job.
          */
         'Idempotency-Key'?: string | null;
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
     };
     path?: never;
     query?: never;
@@ -5458,6 +5928,97 @@ export type JobsCreateJobResponses = {
 };
 
 export type JobsCreateJobResponse = JobsCreateJobResponses[keyof JobsCreateJobResponses];
+
+export type JobsJobFacetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/jobs/facets';
+};
+
+export type JobsJobFacetsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsJobFacetsError = JobsJobFacetsErrors[keyof JobsJobFacetsErrors];
+
+export type JobsJobFacetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: JobFacets;
+};
+
+export type JobsJobFacetsResponse = JobsJobFacetsResponses[keyof JobsJobFacetsResponses];
+
+export type JobsChangeJobsData = {
+    body: JobsChange;
+    path?: never;
+    query?: never;
+    url: '/api/jobs/change';
+};
+
+export type JobsChangeJobsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsChangeJobsError = JobsChangeJobsErrors[keyof JobsChangeJobsErrors];
+
+export type JobsChangeJobsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageJob;
+};
+
+export type JobsChangeJobsResponse = JobsChangeJobsResponses[keyof JobsChangeJobsResponses];
+
+export type JobsDeleteJobsData = {
+    body: JobIds;
+    path?: never;
+    query?: never;
+    url: '/api/jobs/delete';
+};
+
+export type JobsDeleteJobsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * The job is not in a state that allows it.
+     */
+    409: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsDeleteJobsError = JobsDeleteJobsErrors[keyof JobsDeleteJobsErrors];
+
+export type JobsDeleteJobsResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type JobsDeleteJobsResponse = JobsDeleteJobsResponses[keyof JobsDeleteJobsResponses];
 
 export type JobsDeleteJobData = {
     body?: never;
@@ -5534,6 +6095,146 @@ export type JobsGetJobResponses = {
 };
 
 export type JobsGetJobResponse = JobsGetJobResponses[keyof JobsGetJobResponses];
+
+export type JobsChangeJobData = {
+    body: JobChange;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/api/jobs/{job_id}';
+};
+
+export type JobsChangeJobErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsChangeJobError = JobsChangeJobErrors[keyof JobsChangeJobErrors];
+
+export type JobsChangeJobResponses = {
+    /**
+     * Successful Response
+     */
+    200: Job;
+};
+
+export type JobsChangeJobResponse = JobsChangeJobResponses[keyof JobsChangeJobResponses];
+
+export type JobsJobGroupsData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query: {
+        /**
+         * Metric
+         */
+        metric?: Array<string>;
+        /**
+         * Subgroup
+         */
+        subgroup?: string;
+        /**
+         * Split
+         */
+        split?: 'train' | 'validation' | 'test';
+        /**
+         * By
+         *
+         * `method`, or parameters such as `training.learning_rate`.
+         */
+        by: Array<string>;
+    };
+    url: '/api/jobs/{job_id}/groups';
+};
+
+export type JobsJobGroupsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsJobGroupsError = JobsJobGroupsErrors[keyof JobsJobGroupsErrors];
+
+export type JobsJobGroupsResponses = {
+    /**
+     * Successful Response
+     */
+    200: RunGroups;
+};
+
+export type JobsJobGroupsResponse = JobsJobGroupsResponses[keyof JobsJobGroupsResponses];
+
+export type JobsJobColumnsData = {
+    body?: never;
+    path: {
+        /**
+         * Job Id
+         *
+         * Id of a job.
+         */
+        job_id: string;
+    };
+    query?: {
+        /**
+         * Metric
+         */
+        metric?: Array<string>;
+        /**
+         * Subgroup
+         */
+        subgroup?: string;
+        /**
+         * Split
+         */
+        split?: 'train' | 'validation' | 'test';
+    };
+    url: '/api/jobs/{job_id}/columns';
+};
+
+export type JobsJobColumnsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type JobsJobColumnsError = JobsJobColumnsErrors[keyof JobsJobColumnsErrors];
+
+export type JobsJobColumnsResponses = {
+    /**
+     * Successful Response
+     */
+    200: RunColumns;
+};
+
+export type JobsJobColumnsResponse = JobsJobColumnsResponses[keyof JobsJobColumnsResponses];
 
 export type JobsCancelJobData = {
     body?: never;
@@ -6498,6 +7199,147 @@ export type PeopleUpdateMeResponses = {
 };
 
 export type PeopleUpdateMeResponse = PeopleUpdateMeResponses[keyof PeopleUpdateMeResponses];
+
+export type NotificationsListNotificationsData = {
+    body?: never;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Seen Up To
+         *
+         * For those who have no name here: the newest one that they saw.
+         */
+        seen_up_to?: number | null;
+    };
+    url: '/api/notifications';
+};
+
+export type NotificationsListNotificationsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type NotificationsListNotificationsError = NotificationsListNotificationsErrors[keyof NotificationsListNotificationsErrors];
+
+export type NotificationsListNotificationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notifications;
+};
+
+export type NotificationsListNotificationsResponse = NotificationsListNotificationsResponses[keyof NotificationsListNotificationsResponses];
+
+export type NotificationsSeeNotificationsData = {
+    body: Seen;
+    headers?: {
+        /**
+         * Equipoise-Person
+         *
+         * Your name, percent-encoded. This server has no accounts: names are not verified.
+         */
+        'Equipoise-Person'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/notifications/seen';
+};
+
+export type NotificationsSeeNotificationsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type NotificationsSeeNotificationsError = NotificationsSeeNotificationsErrors[keyof NotificationsSeeNotificationsErrors];
+
+export type NotificationsSeeNotificationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Seen;
+};
+
+export type NotificationsSeeNotificationsResponse = NotificationsSeeNotificationsResponses[keyof NotificationsSeeNotificationsResponses];
+
+export type NotificationsListDeliveriesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Most items of one page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Failing
+         *
+         * Only those whose last attempt failed.
+         */
+        failing?: boolean;
+    };
+    url: '/api/notifications/deliveries';
+};
+
+export type NotificationsListDeliveriesErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type NotificationsListDeliveriesError = NotificationsListDeliveriesErrors[keyof NotificationsListDeliveriesErrors];
+
+export type NotificationsListDeliveriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: Deliveries;
+};
+
+export type NotificationsListDeliveriesResponse = NotificationsListDeliveriesResponses[keyof NotificationsListDeliveriesResponses];
 
 export type LinksCreateLinkData = {
     body: LinkCreate;
@@ -7850,6 +8692,122 @@ export type BundlesCheckBundleResponses = {
 };
 
 export type BundlesCheckBundleResponse = BundlesCheckBundleResponses[keyof BundlesCheckBundleResponses];
+
+export type ReportsGetReportData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Job Id
+         *
+         * Studies.
+         */
+        job_id: Array<string>;
+        /**
+         * Setting
+         *
+         * Only these settings of them: a selection.
+         */
+        setting?: Array<number>;
+        /**
+         * X
+         *
+         * Horizontal axis of the first figure.
+         */
+        x?: string;
+        /**
+         * Y
+         *
+         * Its vertical axis; left out: as fits.
+         */
+        y?: string | null;
+        /**
+         * Subgroup
+         *
+         * Subgroup of y.
+         */
+        subgroup?: string | null;
+        /**
+         * Split
+         */
+        split?: 'train' | 'validation' | 'test';
+        /**
+         * As Of
+         *
+         * Leaves out runs that finished later.
+         */
+        as_of?: string | null;
+    };
+    url: '/api/reports';
+};
+
+export type ReportsGetReportErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReportsGetReportError = ReportsGetReportErrors[keyof ReportsGetReportErrors];
+
+export type ReportsGetReportResponses = {
+    /**
+     * The file.
+     */
+    200: string;
+};
+
+export type ReportsGetReportResponse = ReportsGetReportResponses[keyof ReportsGetReportResponses];
+
+export type ReportsGetModelCardData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Setting
+         *
+         * `setting_id` of a run.
+         */
+        setting: number;
+        /**
+         * Job Id
+         *
+         * Only its runs in these studies; left out: in all.
+         */
+        job_id?: Array<string>;
+        /**
+         * Format
+         */
+        format?: 'html' | 'md';
+    };
+    url: '/api/reports/model-card';
+};
+
+export type ReportsGetModelCardErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReportsGetModelCardError = ReportsGetModelCardErrors[keyof ReportsGetModelCardErrors];
+
+export type ReportsGetModelCardResponses = {
+    /**
+     * The file.
+     */
+    200: string;
+};
+
+export type ReportsGetModelCardResponse = ReportsGetModelCardResponses[keyof ReportsGetModelCardResponses];
 
 export type AccountingCalculateData = {
     body: AccountingRequest;
