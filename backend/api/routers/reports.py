@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -11,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from backend.api.deps import ERRORS, ContextDep, Filters
 from backend.contracts.results import Split
-from backend.reports import html
+from backend.reports import html, markdown
 from backend.reports.document import Document
 
 router = APIRouter(prefix="/reports", tags=["reports"], responses=ERRORS)
@@ -20,6 +19,12 @@ router = APIRouter(prefix="/reports", tags=["reports"], responses=ERRORS)
 MOST_JOBS, MOST_SETTINGS = 20, 200
 HTML: dict[int | str, dict[str, object]] = {
     200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "The file."}
+}
+CARD: dict[int | str, dict[str, object]] = {
+    200: {
+        "content": {kind: {"schema": {"type": "string"}} for kind in ("text/html", "text/markdown")},
+        "description": "The file.",
+    }
 }
 
 
@@ -50,18 +55,39 @@ def get_report(filters: Annotated[ReportFilters, Query()], context: ContextDep) 
     return _file(document, f"report-{kind}-{filters.job_id[0]}.html")
 
 
+class CardFilters(Filters):
+    """Which setting, and as what."""
+
+    setting: int = Field(ge=1, le=2**31 - 1, description="`setting_id` of a run.")
+    job_id: list[str] = Field(
+        default_factory=list, max_length=MOST_JOBS, description="Only its runs in these studies; left out: in all."
+    )
+    format: Literal["html", "md"] = "html"
+
+
+@router.get(
+    "/model-card", name="get_model_card", response_class=StreamingResponse, responses=CARD, summary="A model card"
+)
+def get_model_card(filters: Annotated[CardFilters, Query()], context: ContextDep) -> StreamingResponse:
+    """Under the headings of Mitchell et al. (2019). What is not known is a marked blank to be filled in."""
+    from backend.api.services import model_cards
+
+    with context.database.read() as session:
+        document = model_cards.card(session, filters.setting, filters.job_id)
+    return _file(document, f"model-card-{filters.setting}.{filters.format}")
+
+
 def _file(document: Document, name: str) -> StreamingResponse:
     """The file as a download. Written in portions, in a thread: neither the event loop nor memory holds the whole."""
+    if name.endswith(".md"):
+        disposition = {"Content-Disposition": f'attachment; filename="{_safe(name)}"'}
+        return StreamingResponse(markdown.write(document), media_type=markdown.MEDIA_TYPE, headers=disposition)
     headers = {
         "Content-Disposition": f'attachment; filename="{_safe(name)}"',
         # Were it opened in place, it would be under its own policy and not under the page's.
         "Content-Security-Policy": f"{html.policy(figures=True)}; sandbox allow-scripts",
     }
-    return StreamingResponse(_portions(document), media_type=html.MEDIA_TYPE, headers=headers)
-
-
-def _portions(document: Document) -> Iterator[str]:
-    yield from html.write(document)
+    return StreamingResponse(html.write(document), media_type=html.MEDIA_TYPE, headers=headers)
 
 
 def _safe(name: str) -> str:

@@ -105,7 +105,7 @@ def study(session: Session, request: Request) -> Document:
 
     Raises `NotFound` for a study that does not exist, `InvalidRequest` for settings that it does not have.
     """
-    got = _gather(session, request)
+    got = gather(session, request)
     figures, left_out = _figures(got)
     title = got.jobs[0].name if len(got.jobs) == 1 else f"{len(got.jobs)} studies"
     kind = "Report of a selection" if request.setting else "Report of a study" if len(got.jobs) == 1 else "Report"
@@ -129,7 +129,8 @@ def study(session: Session, request: Request) -> Document:
     )
 
 
-def _gather(session: Session, request: Request) -> Gathered:
+def gather(session: Session, request: Request) -> Gathered:
+    """What all sections need. Raises as `study` does."""
     details = [views.job_detail(session, jobs.get(session, job_id)) for job_id in dict.fromkeys(request.job_id)]
     if not details:
         problem = Problem(field="job_id", expected="the id of a study", fix="Add job_id=... to the address.")
@@ -307,7 +308,7 @@ def _settings(got: Gathered) -> list[Block]:
         row: list[Cell] = [got.labels[setting], got.settings[setting].hash[:12], info.epsilon]
         row += [block.stop - block.start, int(table.diverged[block].sum()), int(table.degenerate[block].sum())]
         for _, (mean, low, high, _) in means.values():
-            row += [_number(mean[place]), _number(low[place]), _number(high[place])]
+            row += [finite(mean[place]), finite(low[place]), finite(high[place])]
         rows.append(row)
     heads = ["Setting", "Configuration", "ε", "Runs", "Diverged", "Degenerate"]
     for title, _ in means.values():
@@ -368,8 +369,8 @@ def _measured(got: Gathered) -> list[Block]:
             n = sizes[block][sizes[block] > 0]
             rows.append(
                 [
-                    metric.title, got.words.subgroup(subgroup), got.labels[setting], _number(mean[place]),
-                    _number(low[place]), _number(high[place]), int(seeds[place]), int(n.min()) if len(n) else None,
+                    metric.title, got.words.subgroup(subgroup), got.labels[setting], finite(mean[place]),
+                    finite(low[place]), finite(high[place]), int(seeds[place]), int(n.min()) if len(n) else None,
                 ]
             )  # fmt: skip
     kept, left_out = first(rows, MOST_ROWS, ELSEWHERE)
@@ -435,7 +436,7 @@ def _data(got: Gathered) -> list[Block]:
         pairs = [
             ("Data set", plugin.title if plugin else name),
             ("SHA-256 of its source", digest or "not known"),
-            ("Parameters", _parameters(one.dataset.params)),
+            ("Parameters", parameters(one.dataset.params)),
         ]
         if facts is not None:
             if facts.data_hash != digest:
@@ -459,7 +460,8 @@ def _data(got: Gathered) -> list[Block]:
     return [*blocks, sizes] if sizes is not None else blocks or [Text("No results yet.")]
 
 
-def _parameters(params: Mapping[str, object]) -> str:
+def parameters(params: Mapping[str, object]) -> str:
+    """Parameters as they would be written in a specification, in one line."""
     return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in params.items()) or "none"
 
 
@@ -484,8 +486,8 @@ def privacy_blocks(got: Gathered) -> list[Block]:
         rows.append(
             [
                 got.labels[setting], ACCOUNTANTS.get(asked, asked), table.infos[setting].epsilon,
-                *(_number(means[name][place]) for name in ("delta", "noise_multiplier")),
-                *(_number(means[f"epsilon_{a}"][place]) for a in ACCOUNTANTS),
+                *(finite(means[name][place]) for name in ("delta", "noise_multiplier")),
+                *(finite(means[f"epsilon_{a}"][place]) for a in ACCOUNTANTS),
             ]
         )  # fmt: skip
     heads = columns(
@@ -525,7 +527,7 @@ def _audits(got: Gathered) -> list[Block]:
 
 def _methods(got: Gathered) -> list[Block]:
     rows: list[Sequence[Cell]] = []
-    for kind, name, version in _parts(got):
+    for kind, name, version in parts_of(got):
         plugin = got.catalogue.find(kind, name) if got.catalogue else None  # type: ignore[arg-type]
         rows.append(
             [
@@ -551,7 +553,7 @@ def _methods(got: Gathered) -> list[Block]:
     return blocks
 
 
-def _parts(got: Gathered) -> list[tuple[str, str, str]]:
+def parts_of(got: Gathered) -> list[tuple[str, str, str]]:
     """(kind, name, version) of every plugin that the settings use, each once."""
     found: dict[tuple[str, str, str], None] = {}
     for row in got.settings.values():
@@ -605,8 +607,6 @@ def _versions(got: Gathered) -> list[Block]:
     return [*blocks, Table("Runs", heads, rows, folded=True, left_out=left_out)]
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number as a table has it: nothing for NaN."""
     return float(value) if np.isfinite(value) else None
-
-
-__all__ = ["Gathered", "Request", "privacy_blocks", "sizes_of", "sizes_table", "study", "versions_blocks"]
