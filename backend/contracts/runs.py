@@ -51,6 +51,23 @@ class Setting(Contract):
         value = self.method.params.get("epsilon")
         return float(value) if isinstance(value, int | float) else None
 
+    def context(self) -> str:
+        """Equal for settings on the same data and model."""
+        about = {
+            "dataset": self.dataset.name,
+            "dataset_params": self.dataset.params,
+            "data_hash": self.data_hash,
+            "model": self.model.name,
+            "model_params": self.model.params,
+        }
+        return canonical_hash(about)[:16]
+
+    def rest(self) -> str:
+        """Equal for settings that differ in epsilon alone."""
+        config = self.model_dump(mode="json")
+        config["method"]["params"].pop("epsilon", None)
+        return canonical_hash(config)[:16]
+
 
 class RunConfig(Contract):
     """A setting and a seed: what one training is, whole."""

@@ -1,19 +1,20 @@
 """Whole columns for charts, straight from the driver: what 100,000 runs need is read without one object per row.
 
-Nothing here depends on how many runs there are in Python; statements name jobs, never runs.
+Statements name jobs, or ranges of runs; single runs only where a few are new.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from backend.contracts.results import FINISHED
@@ -26,6 +27,8 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 #: A series is read as one range of run ids unless that would read more than this many times the runs asked for.
 WASTE = 4
+#: Up to so many runs are named one by one.
+FEW = 500
 #: Looks at an index before a series' presence is settled by one exact question.
 LOOKS = 8
 
@@ -40,6 +43,24 @@ class RunColumns:
     settings: Ints
     degenerate: Flags
     diverged: Flags
+    #: What tells a run's result from that of any other, also of one that had the same row before a deletion.
+    marks: Ints
+
+
+@dataclass(frozen=True)
+class SettingText:
+    """A setting as the database has it; parameters are read where somebody looks at them."""
+
+    id: int
+    hash: str
+    method: str
+    epsilon: float | None
+    dataset: str
+    model: str
+    context: str
+    rest: str
+    version: str
+    params: str
 
 
 def _fetch(session: Session, query: Any) -> list[tuple[Any, ...]]:
@@ -48,6 +69,16 @@ def _fetch(session: Session, query: Any) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = result.cursor.fetchall()
     result.close()
     return rows
+
+
+@contextmanager
+def _streamed(session: Session, query: Any) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The same one after the other, where a list of them would only be thrown away."""
+    result: Any = session.connection().execute(query)
+    try:
+        yield iter(result.cursor)
+    finally:
+        result.close()
 
 
 def _of_jobs(job_ids: Sequence[str]) -> Any:
@@ -88,15 +119,16 @@ def contents(session: Session, job_ids: Sequence[str], as_of: datetime | None) -
 
 def run_columns(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunColumns:
     """The runs of these jobs that have a result (by `as_of`, if given), each once."""
-    query = select(RunRow.id, RunRow.key, RunRow.seed, RunRow.status, RunRow.degenerate, RunRow.setting_id).where(
-        *_finished(job_ids, as_of)
-    )
+    query = select(
+        RunRow.id, RunRow.key, RunRow.seed, RunRow.status, RunRow.degenerate, RunRow.setting_id, RunRow.finished_at
+    ).where(*_finished(job_ids, as_of))
     rows = _fetch(session, query)
     if not rows:
         none = np.zeros(0, dtype=np.int64)
-        return RunColumns(none, [], none, none, none.astype(bool), none.astype(bool))
-    ids, keys, seeds, status, degenerate, settings = zip(*rows, strict=True)
+        return RunColumns(none, [], none, none, none.astype(bool), none.astype(bool), none)
+    ids, keys, seeds, status, degenerate, settings, moments = zip(*rows, strict=True)
     whole = [np.array(column, dtype=np.int64) for column in (ids, seeds, settings)]
+    marks = np.fromiter(map(hash, zip(ids, moments, strict=True)), dtype=np.int64, count=len(rows))
     order = np.lexsort((whole[0], whole[1], whole[2]))
     return RunColumns(
         ids=whole[0][order],
@@ -104,21 +136,43 @@ def run_columns(session: Session, job_ids: Sequence[str], as_of: datetime | None
         seeds=whole[1][order],
         settings=whole[2][order],
         degenerate=np.array(degenerate, dtype=bool)[order],
-        diverged=(np.array(status) == "diverged")[order],
+        diverged=np.array([one == "diverged" for one in status])[order],
+        marks=marks[order],
     )
 
 
-def setting_hashes(session: Session, job_ids: Sequence[str]) -> dict[int, str]:
-    """Row id and hash of the settings of these jobs' runs. A row id may come again after a deletion, a hash not."""
-    used = select(RunRow.setting_id).where(RunRow.id.in_(_of_jobs(job_ids)))
-    query = select(SettingRow.id, SettingRow.hash).where(SettingRow.id.in_(used)).order_by(SettingRow.id)
-    return {row[0]: row[1] for row in _fetch(session, query)}
+def settings_text(session: Session, setting_ids: Ints) -> list[SettingText]:
+    """The settings with these row ids (ascending)."""
+    row = SettingRow
+    query = select(
+        row.id, row.hash, row.method, row.epsilon, row.dataset, row.model, row.context, row.rest, row.version,
+        cast(row.params, Text),
+    )  # fmt: skip
+    if not len(setting_ids):
+        return []
+    wanted = set(setting_ids.tolist())
+    found: list[SettingText] = []
+    first, last = int(setting_ids[0]), int(setting_ids[-1])
+    if last - first < WASTE * len(setting_ids) + 1000:
+        parts = [row.id.between(first, last)]
+    else:
+        listed = setting_ids.tolist()
+        parts = [row.id.in_(listed[start : start + FEW]) for start in range(0, len(listed), FEW)]
+    for part in parts:
+        found += [SettingText(*one) for one in _fetch(session, query.where(part)) if one[0] in wanted]
+    return found
 
 
-def settings_of(session: Session, job_ids: Sequence[str]) -> list[SettingRow]:
-    """Settings of these jobs' runs, whole."""
-    used = select(RunRow.setting_id).where(RunRow.id.in_(_of_jobs(job_ids)))
-    return list(session.scalars(select(SettingRow).where(SettingRow.id.in_(used)).order_by(SettingRow.id)))
+def newest_jobs(session: Session, *, most_jobs: int, most_runs: int) -> list[str]:
+    """The newest jobs that no list hides, as many as have together at most `most_runs` runs."""
+    query = select(JobRow.id, JobRow.size).where(JobRow.archived_at.is_(None))
+    found: list[str] = []
+    for job_id, size in _fetch(session, query.order_by(JobRow.created_at.desc()).limit(most_jobs)):
+        most_runs -= size
+        if most_runs < 0:
+            break
+        found.append(job_id)
+    return found
 
 
 def series_ids(session: Session) -> dict[tuple[str, str, str], int]:
@@ -131,7 +185,7 @@ def series_column(session: Session, job_ids: Sequence[str], ordered: Ints, serie
     """(run row ids, values, n) of one series, a superset of the numbers of the runs `ordered` (ascending ids).
 
     Measurements are clustered by (series, run), and runs of a job follow each other: one range is read. Where the runs
-    lie far apart, the jobs' own runs are looked up instead.
+    lie far apart, they are named if they are few, and the jobs' own runs are looked up if not.
     """
     if not len(ordered):
         none = np.zeros(0, dtype=np.int64)
@@ -143,11 +197,13 @@ def series_column(session: Session, job_ids: Sequence[str], ordered: Ints, serie
     ).where(MeasurementRow.series_id == series_id)
     if last - first < WASTE * len(ordered) + 1000:
         query = query.where(MeasurementRow.run_id.between(first, last))
+    elif len(ordered) <= FEW:
+        query = query.where(MeasurementRow.run_id.in_(ordered.tolist()))
     else:
         query = query.where(MeasurementRow.run_id.in_(_of_jobs(job_ids)))
-    rows = _fetch(session, query)
     # Whole numbers below 2^53 stand in a float exactly.
-    flat = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.float64, count=3 * len(rows)).reshape(-1, 3)
+    with _streamed(session, query) as rows:
+        flat = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.float64).reshape(-1, 3)
     values = np.where(np.isfinite(flat[:, 1]), flat[:, 1], np.nan)
     return flat[:, 0].astype(np.int64), values, flat[:, 2].astype(np.int64)
 

@@ -71,6 +71,9 @@ def attach(session: Session, job_id: str, configs: Sequence[RunConfig]) -> None:
                 "epsilon": s.epsilon(),
                 "params": flat_params(s),
                 "config": s.model_dump(mode="json"),
+                "context": s.context(),
+                "rest": s.rest(),
+                "version": s.engine_version,
             }
             for digest, s in settings.items()
         ],

@@ -100,6 +100,9 @@ class SettingRow(Base):
     epsilon: Mapped[float | None]
     params: Mapped[dict[str, Any]] = mapped_column(doc="Flat: method.*, training.*, model.*, dataset.*.")
     config: Mapped[dict[str, Any]] = mapped_column(doc="contracts.runs.Setting.")
+    context: Mapped[str] = mapped_column(String(16), server_default="", doc="Equal on the same data and model.")
+    rest: Mapped[str] = mapped_column(String(16), server_default="", doc="Equal but for epsilon.")
+    version: Mapped[str] = mapped_column(String(64), server_default="", doc="Of the code that trains.")
 
 
 class RunRow(Base):

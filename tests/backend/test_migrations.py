@@ -1,5 +1,7 @@
 """A database of every released schema is upgraded to what this program works with, and keeps what is in it."""
 
+import json
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -92,6 +94,22 @@ def test_jobs_keep_their_runs_and_events_and_are_counted(empty):
         command.downgrade(config, "0002")
     with empty.read() as session:
         assert session.execute(text("SELECT count(*) FROM job_runs")).scalar() == 1
+
+
+def test_settings_know_what_they_share_as_if_they_had_been_written_today(study, database, empty):
+    names = ("hash", "dataset", "model", "method", "epsilon", "params", "config")
+    at(empty, "0002")
+    with database.read() as session:
+        rows = session.execute(text(f"SELECT {', '.join(names)} FROM settings")).mappings().all()
+        today = session.execute(text("SELECT hash, context, rest, version FROM settings ORDER BY hash")).all()
+    as_text = [{n: v if n == "epsilon" or isinstance(v, str) else json.dumps(v) for n, v in r.items()} for r in rows]
+    with empty.write() as session:
+        places = ", ".join(f":{name}" for name in names)
+        session.execute(text(f"INSERT INTO settings ({', '.join(names)}) VALUES ({places})"), as_text)
+    schema.upgrade(empty)
+    with empty.read() as session:
+        assert session.execute(text("SELECT hash, context, rest, version FROM settings ORDER BY hash")).all() == today
+    assert len({row[1] for row in today}) == 1 < len({row[2] for row in today}) < len(today)
 
 
 def test_the_job_engine_has_room_beside_our_tables(empty, tmp_path):

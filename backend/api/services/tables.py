@@ -2,8 +2,8 @@
 
 Results never change once they are written, so what was read stays true until a run is added to the set. Every request
 asks the database whether that happened (`columns.moment`, two looks at an index): the answer is right with several
-replicas of the API and with workers in other processes. What is kept is bounded in bytes, the least recently used
-leaves first.
+replicas of the API and with workers in other processes. Of a set that grew, or of another set with the same runs, only
+what is new is read. What is kept is bounded in bytes, the least recently used leaves first.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from pydantic_core import from_json
 from sqlalchemy.orm import Session
 
 from backend.analysis.labels import EPSILON, Words
-from backend.analysis.table import Column, RunTable, SettingInfo
+from backend.analysis.table import Column, Ints, RunTable, SettingInfo
 from backend.contracts.catalogue import Catalogue
-from backend.contracts.runs import canonical_hash
 from backend.store import columns, workers
 from backend.store.tables import SettingRow
 
@@ -71,6 +72,15 @@ class Kept:
                     self._busy.pop((key, version), None)
         return value
 
+    def peers(self, name: Hashable) -> list[Any]:
+        """Values of any set and version under that name, the most recently used first."""
+        with self._lock:
+            return [
+                found[1]
+                for key, found in reversed(self._values.items())
+                if isinstance(key, tuple) and key[1:] == (name,)
+            ]
+
     def _find(self, key: Hashable, version: Hashable) -> tuple[Hashable, Any, int] | None:
         found = self._values.get(key)
         if found is None or found[0] != version:
@@ -113,6 +123,30 @@ def shelf_of(session: Session) -> Shelf:
     return shelf
 
 
+@dataclass(frozen=True)
+class Read:
+    """A table, and what tells its results from others: `marks` in ascending order, `order` where each stands."""
+
+    table: RunTable
+    marks: Ints
+    order: Ints
+
+    @classmethod
+    def of(cls, table: RunTable, marks: Ints) -> Read:
+        """From marks in the table's order."""
+        order = np.argsort(marks, kind="stable")
+        return cls(table, marks[order], order.astype(np.int64))
+
+    def shared(self, other: Read) -> tuple[Ints, Ints]:
+        """Places here and there of the results that both have."""
+        if not len(self.marks) or not len(other.marks):
+            none = np.zeros(0, dtype=np.int64)
+            return none, none
+        at = np.minimum(np.searchsorted(other.marks, self.marks), len(other.marks) - 1)
+        same = other.marks[at] == self.marks
+        return self.order[same], other.order[at[same]]
+
+
 @dataclass
 class RunSet:
     """The runs of some jobs that have a result by some moment, and columns over them, as one request sees them."""
@@ -131,7 +165,8 @@ class RunSet:
             "contents", (state, now), lambda: columns.contents(self.session, self.job_ids, self.as_of), lambda _: 100
         )
         self.version = (state, contents)
-        self.table = self.keep("table", self._table, _table_bytes)
+        self._read = self.keep("table", self._table, _table_bytes)
+        self.table = self._read.table
 
     @property
     def key(self) -> SetKey:
@@ -145,42 +180,54 @@ class RunSet:
     def _kept(self, name: Hashable, version: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
         return self._shelf.kept.get((self.key, name), version, make, size)
 
-    def _table(self) -> RunTable:
+    def _table(self) -> Read:
         read = columns.run_columns(self.session, self.job_ids, self.as_of)
-        return RunTable(
+        table = RunTable(
             ids=read.ids,
             keys=read.keys,
             seeds=read.seeds,
             settings=read.settings,
             degenerate=read.degenerate,
             diverged=read.diverged,
-            infos=self._infos(),
+            infos=self._infos(np.unique(read.settings)),
         )
+        return Read.of(table, read.marks)
 
-    def _infos(self) -> dict[int, SettingInfo]:
-        hashes = columns.setting_hashes(self.session, self.job_ids)
+    def _infos(self, setting_ids: Ints) -> dict[int, SettingInfo]:
         known = self._shelf.infos
-        if any(digest not in known for digest in hashes.values()):
-            for row in columns.settings_of(self.session, self.job_ids):
-                known[row.hash] = setting_info(row)
-                self.session.expunge(row)
-        # A setting that was deleted and came back has another row id.
-        return {i: known[h] if known[h].id == i else setting_again(known[h], i) for i, h in hashes.items()}
+        found: dict[int, SettingInfo] = {}
+        for row in columns.settings_text(self.session, setting_ids):
+            info = known.get(row.hash)
+            # A setting that was deleted and came back has another row id.
+            if info is None or info.id != row.id:
+                info = known[row.hash] = StoredSetting(row)
+            found[row.id] = info
+        return found
 
     def column(self, metric: str, subgroup: str, split: str) -> Column:
         """One series over the runs of the set; NaN where there is no number."""
         if metric == EPSILON:
             return self.table.epsilon()
-        return self.keep(
-            (metric, subgroup, split), lambda: self._column(metric, subgroup, split), lambda c: c.values.nbytes * 2
-        )
+        name = (metric, subgroup, split)
+        _, column = self.keep(name, lambda: (self._read, self._column(name)), lambda found: found[1].values.nbytes * 2)
+        return column
 
-    def _column(self, metric: str, subgroup: str, split: str) -> Column:
-        series = columns.series_ids(self.session).get((metric, subgroup, split))
-        if series is None:
-            return Column(np.full(len(self.table), np.nan), np.zeros(len(self.table), dtype=np.int64))
-        ordered, _ = self.table.by_id
-        return self.table.aligned(*columns.series_column(self.session, self.job_ids, ordered, series))
+    def _column(self, name: tuple[str, str, str]) -> Column:
+        table = self.table
+        values, n = np.full(len(table), np.nan), np.zeros(len(table), dtype=np.int64)
+        missing = np.ones(len(table), dtype=bool)
+        for other, column in self._shelf.kept.peers(name):
+            here, there = self._read.shared(other)
+            values[here], n[here] = column.values[there], column.n[there]
+            missing[here] = False
+            if not missing.any():
+                return Column(values, n)
+        series = columns.series_ids(self.session).get(name)
+        if series is not None:
+            ordered = np.sort(table.ids[missing])
+            read = table.aligned(*columns.series_column(self.session, self.job_ids, ordered, series))
+            values[missing], n[missing] = read.values[missing], read.n[missing]
+        return Column(values, n)
 
     def series(self) -> list[tuple[str, str, str]]:
         """Every (metric, subgroup, split) that has a row for a run of the set: the content of menus."""
@@ -190,9 +237,9 @@ class RunSet:
         return columns.series_in(self.session, self.job_ids, self.table.by_id[0])
 
 
-def _table_bytes(table: RunTable) -> int:
-    # Ids, seeds, settings, places and the order by id, and twice as much for what is derived once it is asked for.
-    return len(table) * (2 * 6 * 8 + TEXT_BYTES) + len(table.infos) * 2000
+def _table_bytes(read: Read) -> int:
+    # Ids, seeds, settings, marks, places and orders, and twice as much for what is derived once it is asked for.
+    return len(read.table) * (2 * 8 * 8 + TEXT_BYTES) + len(read.table.infos) * 2000
 
 
 def run_set(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunSet:
@@ -218,22 +265,24 @@ def words_of(session: Session) -> Words:
     return kept.get("words", version, lambda: Words.of(catalogue_of(session)), lambda _: 500_000)
 
 
-def setting_again(info: SettingInfo, row_id: int) -> SettingInfo:
-    """The same setting under another row id."""
-    return SettingInfo(**{**info.__dict__, "id": row_id})
+class StoredSetting(SettingInfo):
+    """A setting whose parameters are read when somebody looks at them: of ten thousand few are named."""
+
+    def __init__(self, row: columns.SettingText) -> None:
+        self.__dict__.update(
+            id=row.id, method=row.method, epsilon=row.epsilon, dataset=row.dataset, model=row.model,
+            context=row.context, rest=row.rest, version=row.version, _text=row.params,
+        )  # fmt: skip
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Flat: method.*, training.*, model.*, dataset.*."""
+        found: dict[str, Any] = from_json(self.__dict__["_text"])
+        return found
 
 
 def setting_info(row: SettingRow) -> SettingInfo:
     """What the analysis needs of a setting."""
-    config = row.config
-    context = {
-        "dataset": config["dataset"]["name"],
-        "dataset_params": config["dataset"]["params"],
-        "data_hash": config.get("data_hash"),
-        "model": config["model"]["name"],
-        "model_params": config["model"]["params"],
-    }
-    method = {**config["method"], "params": {k: v for k, v in config["method"]["params"].items() if k != EPSILON}}
     return SettingInfo(
         id=row.id,
         method=row.method,
@@ -241,7 +290,7 @@ def setting_info(row: SettingRow) -> SettingInfo:
         params=row.params,
         dataset=row.dataset,
         model=row.model,
-        context=canonical_hash(context)[:16],
-        rest=canonical_hash({**config, "method": method})[:16],
-        version=str(config.get("engine_version", "")),
+        context=row.context,
+        rest=row.rest,
+        version=row.version,
     )

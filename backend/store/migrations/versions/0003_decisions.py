@@ -1,5 +1,9 @@
 """Decisions"""
 
+import hashlib
+import json
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -151,9 +155,49 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_archived_at"), "jobs", ["archived_at"], unique=False)
     op.create_index(op.f("ix_jobs_size"), "jobs", ["size"], unique=False)
     op.execute("UPDATE jobs SET size = (SELECT count(*) FROM job_runs WHERE job_runs.job_id = jobs.id)")
+    for name, length in (("context", 16), ("rest", 16), ("version", 64)):
+        op.add_column("settings", sa.Column(name, sa.String(length=length), nullable=False, server_default=""))
+    _fill_settings()
+
+
+def _fill_settings() -> None:
+    """What charts ask of every setting, worked out once from its configuration."""
+    settings = sa.table(
+        "settings", sa.column("id", sa.BigInteger), sa.column("config", sa.JSON),
+        *(sa.column(name, sa.String) for name in ("context", "rest", "version")),
+    )  # fmt: skip
+    connection = op.get_bind()
+    found = connection.execute(sa.select(settings.c.id, settings.c.config)).all()
+    rows = [{"at": row_id, **_derived(config)} for row_id, config in found]
+    if rows:
+        values = {name: sa.bindparam(name) for name in ("context", "rest", "version")}
+        connection.execute(settings.update().where(settings.c.id == sa.bindparam("at")).values(values), rows)
+
+
+def _derived(config: dict[str, Any]) -> dict[str, str]:
+    def digest(value: Any) -> str:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    dataset, model, method = (config.get(part, {}) for part in ("dataset", "model", "method"))
+    context = {
+        "dataset": dataset.get("name"),
+        "dataset_params": dataset.get("params"),
+        "data_hash": config.get("data_hash"),
+        "model": model.get("name"),
+        "model_params": model.get("params"),
+    }
+    params = {name: value for name, value in method.get("params", {}).items() if name != "epsilon"}
+    return {
+        "context": digest(context),
+        "rest": digest({**config, "method": {**method, "params": params}}),
+        "version": str(config.get("engine_version", "")),
+    }
 
 
 def downgrade() -> None:
+    for name in ("version", "rest", "context"):
+        op.drop_column("settings", name)
     op.drop_index(op.f("ix_jobs_size"), "jobs")
     op.drop_index(op.f("ix_jobs_archived_at"), "jobs")
     for name in ("size", "submitter", "archived_at"):
