@@ -4,9 +4,14 @@ import { lazy, Suspense, useMemo, useRef } from 'react'
 import type { Figure } from '~/api'
 import { type Chosen, clicked, lit } from '~/lib/selection'
 import { adapt, type Held, heightOf, holdAxes, readFigure } from './adapt'
+import { isLarge, onCard } from './large'
 import classes from './Plot.module.css'
 
 const PlotlyChart = lazy(() => import('./PlotlyChart'))
+const LargeChart = lazy(async () => {
+  await import('./plotlyGl')
+  return import('./PlotlyChart')
+})
 
 interface Props {
   figure: Figure
@@ -42,7 +47,7 @@ export function Plot(props: Props) {
     // What is lit is ours: a revision of its own takes the outline and the marks of the drag away again.
     const ours = { selections: [], selectionrevision: [...chosen].join(), ...(drag && { dragmode: drag }) }
     const layout = onChoose ? { ...drawn.layout, ...ours } : drawn.layout
-    return { data: lit(drawn.data, chosen, DIM[theme]), layout }
+    return { data: lit(onCard(drawn.data), chosen, DIM[theme]), layout }
   }, [drawn, chosen, onChoose, drag, theme])
   const latest = useRef(chosen)
   latest.current = chosen
@@ -53,13 +58,17 @@ export function Plot(props: Props) {
         onChoose(how === 'area' ? new Set(settings) : clicked(latest.current, settings, how === 'add'))),
     [onChoose],
   )
+  const large = useMemo(() => isLarge(drawn.data), [drawn.data])
+  const Chart = large ? LargeChart : PlotlyChart
+  // Marks on the card learn where they are on the screen when they are drawn in a mode that selects.
+  const mode = large ? drag : undefined
   const blank = <Skeleton height={tall} aria-label="Loading the chart" />
   return (
     <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
       <Suspense fallback={blank}>
         {width > 0 ? (
           <figure className={classes.figure} aria-label={`${figure.title}. ${figure.caption}`}>
-            <PlotlyChart figure={shown} onSelectRun={onSelectRun} onPick={pick} />
+            <Chart key={mode} figure={shown} onSelectRun={onSelectRun} onPick={pick} />
           </figure>
         ) : (
           blank

@@ -59,9 +59,28 @@ export function finite(value: unknown): number | undefined {
   return Number.isFinite(found) ? found : undefined
 }
 
-/** Whole numbers, each once; what is none is dropped. */
-export function numbers(value: unknown): number[] | undefined {
-  const entries = typeof value === 'number' ? [value] : (list(value) ?? []).map(Number)
-  const kept = [...new Set(entries.filter((entry) => Number.isSafeInteger(entry) && entry >= 0))]
-  return kept.length ? kept : undefined
+/** Numbers that an address keeps, at most: it has to stay one that can be sent. */
+export const MOST_NUMBERS = 2_000
+
+/** "3-5,9" as whole numbers, ascending, each once; what is none is dropped. */
+export function numbers(value: unknown): number[] {
+  const found = new Set<number>()
+  for (const part of list(typeof value === 'number' ? String(value) : value) ?? []) {
+    const [, first, last] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(part) ?? []
+    if (first === undefined) continue
+    for (let one = Number(first); one <= Number(last ?? first) && found.size < MOST_NUMBERS; one += 1)
+      found.add(one)
+  }
+  return [...found].sort((a, b) => a - b)
+}
+
+/** The inverse: neighbours are written as one stretch. Undefined for none. */
+export function stretches(all: Iterable<number>): string | undefined {
+  const parts: [number, number][] = []
+  for (const one of [...new Set(all)].sort((a, b) => a - b).slice(0, MOST_NUMBERS)) {
+    const last = parts.at(-1)
+    if (last && one === last[1] + 1) last[1] = one
+    else parts.push([one, one])
+  }
+  return parts.map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`)).join(',') || undefined
 }

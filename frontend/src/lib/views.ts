@@ -2,7 +2,7 @@
 import type { JobStatus } from '~/data/types'
 import { budget } from './budgets'
 import { type OperatingView, operating } from './operating'
-import { finite, flag, list, name, numbers, oneOf, text } from './search'
+import { finite, flag, list, name, numbers, oneOf, stretches, text } from './search'
 
 type Raw = Record<string, unknown>
 
@@ -55,14 +55,31 @@ export const calculator = (raw: Raw): CalculatorView => ({
   sigmas: name(raw.sigmas),
 })
 
+export const JOB_ORDERS = ['created', 'name', 'status', 'runs'] as const
+
 export interface StudiesView {
   status?: JobStatus
   text?: string
+  dataset?: string
+  method?: string
+  tag?: string
+  preset?: string
+  archived?: 'yes' | 'any'
+  sort?: (typeof JOB_ORDERS)[number]
+  /** Smallest, first or oldest on top. */
+  up?: boolean
 }
 
 export const studies = (raw: Raw): StudiesView => ({
   status: oneOf(raw.status, STATUSES),
   text: text(raw.text)?.slice(0, 200),
+  dataset: name(raw.dataset),
+  method: name(raw.method),
+  tag: name(raw.tag),
+  preset: name(raw.preset),
+  archived: oneOf(raw.archived, ['yes', 'any'] as const),
+  sort: oneOf(raw.sort, JOB_ORDERS),
+  up: flag(raw.up),
 })
 
 export interface StudyView extends TradeoffView {
@@ -85,6 +102,13 @@ export interface StudyView extends TradeoffView {
   filter?: string
   sort?: string
   down?: boolean
+  /** What the run table is grouped by: `method`, or parameters. */
+  by?: string[]
+  /** Metrics that the run table has columns of, and columns that it leaves out. */
+  columns?: string[]
+  hide?: string[]
+  /** Settings whose runs are ticked. */
+  select?: number[]
 }
 
 export const study = (raw: Raw): StudyView => ({
@@ -102,6 +126,10 @@ export const study = (raw: Raw): StudyView => ({
   filter: text(raw.filter)?.slice(0, 200),
   sort: name(raw.sort),
   down: flag(raw.down),
+  by: list(raw.by)?.slice(0, 4),
+  columns: list(raw.columns)?.slice(0, 12),
+  hide: list(raw.hide),
+  select: numbers(raw.select),
 })
 
 const PANELS = ['parallel', 'subgroups', 'intersections', 'audit', 'roc', 'history'] as const
@@ -126,7 +154,7 @@ export interface ExploreView extends TradeoffView, OperatingView {
   /** `all`: every setting; a metric: the one that is best in it on the validation split. */
   choose?: string
   /** Settings that are lit up everywhere. */
-  select?: number[]
+  select?: string
   panel?: ExplorePanel
   metric?: string
   metrics?: string[]
@@ -162,7 +190,7 @@ export const explore = (raw: Raw): ExploreView => ({
   yMin: finite(raw.yMin),
   yMax: finite(raw.yMax),
   choose: name(raw.choose),
-  select: numbers(raw.select),
+  select: stretches(numbers(raw.select)),
   panel: oneOf(raw.panel, PANELS),
   metric: name(raw.metric),
   metrics: list(raw.metrics)?.slice(0, 12),

@@ -9,6 +9,7 @@ import { PageHeader } from '~/components/PageHeader'
 import { QuickstartButton } from '~/components/RunPresetButton'
 import { axisMenuQuery, isLive, jobQuery } from '~/data/queries'
 import { measurementsCsv } from '~/lib/links'
+import { numbers, stretches } from '~/lib/search'
 import type { ExploreView } from '~/lib/views'
 import { ExploreControls } from './ExploreControls'
 import { ExplorePanels } from './ExplorePanels'
@@ -38,11 +39,9 @@ export function ExplorePage() {
       navigate({ search: (old) => ({ ...old, ...part }), replace: false, resetScroll: false }),
     [navigate],
   )
-  const chosen = useMemo(() => new Set(view.select), [view.select])
-  const choose = useCallback(
-    (next: Set<number>) => set({ select: next.size ? [...next].sort((a, b) => a - b) : undefined }),
-    [set],
-  )
+  const selected = useMemo(() => numbers(view.select), [view.select])
+  const chosen = useMemo(() => new Set(selected), [selected])
+  const choose = useCallback((next: Set<number>) => set({ select: stretches(next) }), [set])
   const clear = useCallback(() => set({ select: undefined }), [set])
   const frontier = view.frontier ?? true
   const drawn = {
@@ -156,13 +155,13 @@ export function ExplorePage() {
           <OperatingPoint
             jobs={jobs}
             view={view}
-            selected={view.select}
+            selected={selected}
             onSelect={(setting) => choose(new Set([setting]))}
             onChange={set}
           />
         </Box>
       )}
-      <SelectionBar jobs={jobs} selected={view.select ?? []} labels={labels} onClear={clear} />
+      <SelectionBar jobs={jobs} selected={selected} labels={labels} onClear={clear} />
     </>
   )
 }

@@ -1,7 +1,7 @@
 import { Button, Group, Text } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import { plural } from '~/lib/format'
-import { stringifySearch } from '~/lib/search'
+import { MOST_NUMBERS, stringifySearch } from '~/lib/search'
 import classes from './ExplorePage.module.css'
 
 interface Props {
@@ -27,6 +27,7 @@ export function SelectionBar({ jobs, selected, labels, onClear }: Props) {
           <div style={{ minWidth: 0, flex: '1 1 240px' }}>
             <Text size="sm" fw={600}>
               {plural(selected.length, 'setting')} selected
+              {selected.length === MOST_NUMBERS && ', as many as an address keeps'}
             </Text>
             <div className={classes.names} title={names.join('; ')}>
               {names.slice(0, 4).join('; ')}
