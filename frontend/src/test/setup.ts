@@ -24,3 +24,7 @@ globalThis.ResizeObserver = class {
   unobserve() {}
   disconnect() {}
 }
+// Text areas that grow listen for late fonts.
+Object.defineProperty(document, 'fonts', {
+  value: { addEventListener: () => undefined, removeEventListener: () => undefined },
+})

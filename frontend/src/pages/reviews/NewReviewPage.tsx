@@ -77,8 +77,12 @@ export function NewReviewPage() {
         title="New review"
         lead="The numbers of the settings are frozen as they are now. New results change nothing in the review; it announces them."
       />
+      {!you && (
+        <div className={classes.name}>
+          <NameForm to="be its author" />
+        </div>
+      )}
       <form className={classes.form} onSubmit={submit} noValidate>
-        {!you && <NameForm to="be its author" />}
         <Panel title="What is to be decided">
           <TextInput
             label="Title"
