@@ -20,6 +20,7 @@ class Filter:
 
     job_id: Sequence[str] = ()
     run_id: Sequence[str] = ()
+    setting_id: Sequence[int] = ()
     metric: Sequence[str] = ()
     subgroup: Sequence[str] = ()
     method: Sequence[str] = ()
@@ -39,6 +40,7 @@ def _select(wanted: Filter) -> Select[*tuple[Any, ...]]:
         )
     for column, values in (
         (RunRow.key, wanted.run_id),
+        (RunRow.setting_id, wanted.setting_id),
         (SeriesRow.metric, wanted.metric),
         (SeriesRow.subgroup, wanted.subgroup),
         (SettingRow.method, wanted.method),

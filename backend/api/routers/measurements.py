@@ -26,6 +26,7 @@ class MeasurementFilters(Paged):
 
     job_id: list[str] = Field(default_factory=list, max_length=MANY)
     run_id: list[str] = Field(default_factory=list, max_length=MANY)
+    setting_id: list[int] = Field(default_factory=list, max_length=MANY, description="A selection of settings.")
     metric: list[str] = Field(default_factory=list, max_length=MANY)
     subgroup: list[str] = Field(default_factory=list, max_length=MANY, description="`all` is everybody.")
     method: list[str] = Field(default_factory=list, max_length=MANY)
@@ -47,6 +48,7 @@ def list_measurements(
     wanted = measurements.Filter(
         job_id=filters.job_id,
         run_id=filters.run_id,
+        setting_id=filters.setting_id,
         metric=filters.metric,
         subgroup=filters.subgroup,
         method=filters.method,

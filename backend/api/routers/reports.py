@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, Field
 
-from backend.api.deps import ERRORS, ContextDep, Filters
+from backend.api.deps import ERRORS, ContextDep, Filters, NoFiltersDep
+from backend.api.routers.reviews import ReviewId
 from backend.contracts.results import Split
 from backend.reports import html, markdown
 from backend.reports.document import Document
@@ -75,6 +76,37 @@ def get_model_card(filters: Annotated[CardFilters, Query()], context: ContextDep
     with context.database.read() as session:
         document = model_cards.card(session, filters.setting, filters.job_id)
     return _file(document, f"model-card-{filters.setting}.{filters.format}")
+
+
+@router.get(
+    "/reviews/{review_id}",
+    name="get_review_report",
+    response_class=StreamingResponse,
+    responses=HTML,
+    summary="A review as one file",
+)
+def get_review_report(review_id: ReviewId, _: NoFiltersDep, context: ContextDep) -> StreamingResponse:
+    """From its snapshot and history alone. What is blind until a rating task closes is not in it."""
+    from backend.api.services import review_reports
+
+    return _file(review_reports.review(context, review_id), f"report-review-{review_id}.html")
+
+
+@router.get(
+    "/reviews/{review_id}/measurements",
+    name="get_review_measurements",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The file."}},
+    summary="The numbers of a review as CSV",
+)
+def get_review_measurements(review_id: ReviewId, _: NoFiltersDep, context: ContextDep) -> StreamingResponse:
+    """Every number that the snapshot holds, one row per run and series."""
+    from backend.api.services import review_reports, reviews
+    from backend.reports import csv
+
+    rows = review_reports.csv_rows(reviews.snapshot(context, review_id))
+    headers = {"Content-Disposition": f'attachment; filename="measurements-review-{_safe(review_id)}.csv"'}
+    return StreamingResponse((csv.write([row]) for row in rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _file(document: Document, name: str) -> StreamingResponse:
