@@ -146,6 +146,13 @@ def _warm_up(context: Context) -> None:
     except Exception as error:
         log.error("the job engine could not be started; submitting will try again", exc_info=error)
     context.start_dispatcher()
+    try:
+        # Libraries that charts need take a second to load, too.
+        from backend.api.services import explorer
+
+        explorer.warm_up(context.database)
+    except Exception as error:
+        log.warning("the newest studies were not read ahead of their first view", exc_info=error)
 
 
 def __getattr__(name: str) -> Any:

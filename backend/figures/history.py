@@ -41,6 +41,7 @@ class HistoryLine:
     method: str
     runs: Sequence[tuple[Floats, Floats]]
     run_ids: list[str]
+    setting: int | None = None
 
 
 def title_of(series: str) -> str:
@@ -143,6 +144,7 @@ def _traces(
             "x": steps.tolist(),
             "y": mean.tolist(),
             "customdata": [line.run_ids] * len(steps),
+            "meta": {"settings": [line.setting] * len(steps)},
             "hovertext": text,
             "hoverinfo": "text",
             "line": {"color": shades.stroke, "width": 2, "dash": look(line.method).dash},

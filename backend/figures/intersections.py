@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from backend.analysis.labels import Words, lower_first
+from backend.analysis.significance import LEVEL, MOST_EXACT, bonferroni, wilcoxon
+from backend.analysis.table import Floats
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Figure, TableColumn
 from backend.contracts.results import ALL
 from backend.contracts.spec import INTERSECTION
 from backend.figures import parts
 from backend.figures.parts import Cell, Json
-from backend.figures.theme import Theme
+from backend.figures.theme import Theme, faint
 from backend.figures.tradeoff import faint_on
 
 EVERYBODY = "Everybody"
@@ -21,14 +25,20 @@ EVERYBODY = "Everybody"
 
 @dataclass(frozen=True)
 class Cross:
-    """One metric of one subgroup: mean over runs, interval, rows, runs; NaN where it is withheld or not defined."""
+    """One metric of one subgroup: mean over seeds, interval, rows; NaN where it is withheld or not defined."""
 
     subgroup: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int | None
-    seeds: int
+    #: The mean of each seed, `[seeds]`, the same seeds for all cells; NaN where one has none.
+    by_seed: Floats
+
+    @property
+    def seeds(self) -> int:
+        """Seeds with a number."""
+        return int(np.isfinite(self.by_seed).sum())
 
     @property
     def small(self) -> bool:
@@ -93,22 +103,17 @@ def intersections_figure(
                 {"x": j, "y": i, "text": _text(cell), "showarrow": False, "font": {"size": 12, "color": theme.text}}
             )
             if cell is None or cell.small or not math.isfinite(cell.value):
-                layout["shapes"].append(
-                    {
-                        "type": "rect", "x0": j - 0.47, "x1": j + 0.47, "y0": i - 0.45, "y1": i + 0.45,
-                        "line": {"color": theme.muted, "width": 1.2, "dash": "dot"},
-                    }
-                )  # fmt: skip
+                layout["shapes"] += _hatched(j, i, theme)
     listed = [cell for line in grid for cell in line if cell is not None]
     withheld = sum(not math.isfinite(cell.value) for cell in listed)
     absent = sum(cell is None for line in grid for cell in line)
-    said = [caption, f"dotted: fewer than {parts.SMALL_N} rows, or without a number"]
+    said = [caption, f"hatched: fewer than {parts.SMALL_N} rows, or without a number"]
     said += [f"{withheld} without a number: withheld or not defined"] if withheld else []
     said += [f"{absent} without rows"] if absent else []
     table = [
         TableColumn(title="Subgroup", numeric=False), TableColumn(title=metric.title, unit=metric.unit),
         TableColumn(title="95 % low", unit=metric.unit), TableColumn(title="95 % high", unit=metric.unit),
-        TableColumn(title="n"), TableColumn(title="Runs"), TableColumn(title="Note", numeric=False),
+        TableColumn(title="n"), TableColumn(title="Seeds"), TableColumn(title="Note", numeric=False),
     ]  # fmt: skip
     body: list[list[Cell]] = [
         [
@@ -123,22 +128,48 @@ def intersections_figure(
 
 
 def finding(cells: Sequence[Cross], metric: MetricInfo, words: Words, who: str) -> str | None:
-    """Names the worst intersection where its interval lies apart from that of every other; else nothing."""
+    """Names the worst intersection where tests over the seeds hold it apart from every other; else nothing.
+
+    That one cell is worse than all others is shown by the weakest of its comparisons (an intersection-union test,
+    Berger 1982), and any of the cells might have been the one: the p-value is the largest of the paired Wilcoxon
+    tests, times the number of cells.
+    """
     if metric.higher_is_better is None:
         return None
-    inner = [c for c in cells if c.subgroup.count(INTERSECTION) == 1 and math.isfinite(c.value)]
-    if len(inner) < 3 or any(c.small or not math.isfinite(c.low) for c in inner):
+    inner = [c for c in cells if c.subgroup.count(INTERSECTION) == 1]
+    if (
+        len(inner) < 3
+        or len(inner[0].by_seed) > MOST_EXACT
+        or any(c.small or not math.isfinite(c.value) for c in inner)
+    ):
         return None
     sign = 1 if metric.higher_is_better else -1
     worst = min(inner, key=lambda c: sign * c.value)
-    near = worst.high if metric.higher_is_better else worst.low
-    if any(sign * ((c.low if metric.higher_is_better else c.high) - near) <= 0 for c in inner if c is not worst):
+    tests = [wilcoxon(worst.by_seed, other.by_seed) for other in inner if other is not worst]
+    if any(sign * test.mean_difference >= 0 for test in tests):
+        return None
+    p = max(bonferroni([test.p] * len(inner))[0] for test in tests)
+    if p >= LEVEL:
         return None
     side = "lowest" if metric.higher_is_better else "highest"
     return (
-        f"{words.subgroup(worst.subgroup)}: {side} {lower_first(metric.title)} where attributes meet, {who}, with an "
-        "interval that overlaps no other"
+        f"{words.subgroup(worst.subgroup)}: {side} {lower_first(metric.title)} where attributes meet, {who}; "
+        f"p = {p:.2g} over {min(test.pairs for test in tests)} seeds"
     )
+
+
+def _hatched(x: int, y: int, theme: Theme) -> list[Json]:
+    """A frame and diagonals over one cell: seen without colour, and faint enough to read the number through."""
+    left, right, top, bottom = x - 0.47, x + 0.47, y - 0.45, y + 0.45
+    strokes = []
+    for share in (0.25, 0.5, 0.75, 1.0):
+        across, down = left + share * (right - left), top + share * (bottom - top)
+        strokes.append(f"M {across:.3f},{top:.3f} L {left:.3f},{down:.3f}")
+        if share < 1:
+            strokes.append(f"M {right:.3f},{down:.3f} L {across:.3f},{bottom:.3f}")
+    lines = {"type": "path", "path": " ".join(strokes), "line": {"color": faint(theme.muted, 0.35), "width": 1}}
+    frame = {"type": "rect", "x0": left, "x1": right, "y0": top, "y1": bottom}
+    return [lines, {**frame, "line": {"color": theme.muted, "width": 1.2, "dash": "dot"}}]
 
 
 def _values(cells: Mapping[str, Cross], attribute: str) -> list[str]:
@@ -166,13 +197,13 @@ def _text(cell: Cross | None) -> str:
 def _hover(cell: Cross | None, metric: MetricInfo, words: Words) -> str:
     if cell is None:
         return "no rows"
-    ends = [value if math.isfinite(value) else None for value in (cell.value, cell.low, cell.high)]
+    value = cell.value if math.isfinite(cell.value) else None
     return parts.hover(
         _name(cell, words),
         [
-            f"{metric.title}: {parts.interval(ends[0], ends[1], ends[2])}",
+            f"{metric.title}: {parts.interval(value, cell.low, cell.high)}",
             (f"n = {cell.n:,}, " if cell.n is not None else "")
-            + f"{cell.seeds} {'run' if cell.seeds == 1 else 'runs'}",
+            + f"{cell.seeds} {'seed' if cell.seeds == 1 else 'seeds'}",
             "few rows: read with care" if cell.small else "",
         ],
     )

@@ -33,6 +33,7 @@ class RocLine:
     seeds: int
     run_ids: list[str]
     quiet: bool = False
+    setting: int | None = None
 
 
 def step(fpr: Floats, tpr: Floats, at: Floats) -> Floats:
@@ -115,6 +116,7 @@ def _trace(line: RocLine, theme: Theme) -> Json:
         "y": tpr,
         # A mean of several runs leads to none of them.
         "customdata": [line.run_ids] * len(fpr) if line.seeds == 1 else None,
+        "meta": {"settings": [line.setting] * len(fpr)},
         "hovertext": [
             parts.hover(
                 line.label,

@@ -203,6 +203,8 @@ def _left_out(view: View, frames: Sequence[_Frame], detail: Detail, rows: int, o
     said = []
     if not detail.curves and view.colour is None:
         said.append(f"{len(view.series):,} curves drawn as points")
+    if not detail.seeds and any((f.panel.points.y.seeds[f.panel.shown] > 1).any() for f in frames):
+        said.append("single seeds not drawn")
     if not detail.intervals:
         said.append("intervals in the table")
     off = sum(

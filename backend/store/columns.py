@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Text, cast, func, select
@@ -47,8 +47,7 @@ class RunColumns:
     marks: Ints
 
 
-@dataclass(frozen=True)
-class SettingText:
+class SettingText(NamedTuple):
     """A setting as the database has it; parameters are read where somebody looks at them."""
 
     id: int
@@ -159,7 +158,7 @@ def settings_text(session: Session, setting_ids: Ints) -> list[SettingText]:
         listed = setting_ids.tolist()
         parts = [row.id.in_(listed[start : start + FEW]) for start in range(0, len(listed), FEW)]
     for part in parts:
-        found += [SettingText(*one) for one in _fetch(session, query.where(part)) if one[0] in wanted]
+        found += [SettingText._make(one) for one in _fetch(session, query.where(part)) if one[0] in wanted]
     return found
 
 

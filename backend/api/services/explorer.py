@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.analysis import alarms
 from backend.analysis.curves import Axis, Points, Spread, points_of
 from backend.analysis.frontier import RESAMPLES, how_often
-from backend.analysis.intervals import grouped
+from backend.analysis.intervals import grouped, mean_interval
 from backend.analysis.labels import EPSILON, Words, identity, value_text
 from backend.analysis.table import Flags, Floats
 from backend.api.services import alarms as audits
@@ -27,7 +27,11 @@ from backend.figures.intersections import Cross, intersections_figure
 from backend.figures.parallel import Dimension, parallel_figure
 from backend.figures.theme import Theme
 from backend.figures.tradeoff import CERTAIN, Channel, Panel, Scale, View, tradeoff
+from backend.store import columns, measurements
+from backend.store.database import Database
 
+#: Of the newest studies so many, with so many runs in all, are read when the server starts.
+WARM_JOBS, WARM_RUNS = 50, 150_000
 #: What a setting is, beside its parameters.
 KINDS = ("method", "dataset", "model")
 #: Most small plots, most colours of a category.
@@ -44,6 +48,15 @@ def unknown(field: str, kind: str, name: str, known: Iterable[str]) -> InvalidRe
     """The error of a name that is not on offer."""
     problem = unknown_name(field, kind, name, known)
     return InvalidRequest(f"{field}: expected {problem.expected}, got {problem.got}. {problem.fix}", problems=[problem])
+
+
+def warm_up(database: Database) -> None:
+    """Reads what the first view of the newest studies needs, before anybody asks; other views of them profit too."""
+    with database.read() as session:
+        newest = columns.newest_jobs(session, most_jobs=WARM_JOBS, most_runs=WARM_RUNS)
+        if newest:
+            loaded = charts.load(session, charts.Request(job_id=newest))
+            charts.drawn_of(loaded, charts.Request(job_id=newest))
 
 
 # --- trade-off --------------------------------------------------------------------------------------------------------
@@ -336,22 +349,30 @@ def intersections(session: Session, request: Any, selected: Any, theme: Theme) -
     pairs = sorted({family_of(s) for s in there if "=" in s and s.count(INTERSECTION) == 1})
     family = request.subgroup if request.subgroup in pairs else (pairs[0] if pairs else "")
     mask, who = _who(request, selected)
-    keep = np.isin(runs.table.ids, selected.table.ids[mask])
-    settings = sorted(set(selected.table.settings[mask].tolist()))
-    cells = {}
+    chosen = selected.table.take(mask)
+    settings = chosen.setting_ids.tolist()
     a, _, b = family.partition(INTERSECTION)
-    for subgroup in there:
-        if subgroup != ALL and family_of(subgroup) not in (family, a, b):
-            continue
-        column = runs.column(metric.name, subgroup, request.split)
-        values, n = column.values[keep], column.n[keep]
-        mean, low, high, seeds = grouped(values, np.zeros(len(values), dtype=np.int64), 1)
-        counted = n[n > 0]
-        cells[subgroup] = Cross(
-            subgroup, float(mean[0]), float(low[0]), float(high[0]), int(counted.min()) if len(counted) else None,
-            int(seeds[0]),
-        )  # fmt: skip
-    caption = f"{selected.caption}; {request.split} split; {who}; mean over runs with 95 % Student t interval"
+    seeds, of_seed = np.unique(chosen.seeds, return_inverse=True)
+    rows: dict[str, tuple[list[int], list[float], list[int]]] = {}
+    for subgroup, run_id, value, n, _, _ in measurements.values_by_subgroup(
+        session, chosen.ids.tolist(), metric.name, request.split
+    ):
+        if subgroup == ALL or ("=" in subgroup and family_of(subgroup) in (family, a, b)):
+            ids, values, counts = rows.setdefault(subgroup, ([], [], []))
+            ids.append(run_id)
+            values.append(np.nan if value is None else value)
+            counts.append(n or 0)
+    cells = {}
+    for subgroup, (ids, values, counts) in rows.items():
+        column = chosen.aligned(
+            np.array(ids, dtype=np.int64), np.array(values, dtype=np.float64), np.array(counts, dtype=np.int64)
+        )
+        # Settings of one seed share split and initial weights: the mean of a seed is one observation.
+        by_seed, _, _, _ = grouped(column.values, of_seed.astype(np.int64), len(seeds))
+        mean, low, high = mean_interval(by_seed)
+        known = column.n[column.n > 0]
+        cells[subgroup] = Cross(subgroup, mean, low, high, int(known.min()) if len(known) else None, by_seed)
+    caption = f"{selected.caption}; {request.split} split; {who}; mean with 95 % Student t interval over seeds"
     return intersections_figure(
         cells, family, metric, words, theme, who=who + selected.at, settings=settings, caption=caption,
         width=request.width,

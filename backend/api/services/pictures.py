@@ -270,7 +270,9 @@ def _roc(session: Session, request: Request, selected: Selected, theme: Theme) -
             fpr, tpr = arrays[0] if len(arrays) == 1 else average(arrays, non_members)
             members = min(c.members for c in curves)
             label, method = selected.labels[setting], table.infos[setting].method
-            lines.append(RocLine(label, method, fpr, tpr, members, non_members, len(own), [k for _, k in own]))
+            lines.append(
+                RocLine(label, method, fpr, tpr, members, non_members, len(own), [k for _, k in own], setting=setting)
+            )
     return roc(lines, title, theme, at=selected.at, caption=f"{selected.caption}; {who}", width=request.width)
 
 
@@ -290,6 +292,7 @@ def _roc_of_run(session: Session, request: Request, selected: Selected, attack: 
             seeds=1,
             run_ids=list(selected.table.keys),
             quiet=curve.subgroup != loud,
+            setting=setting,
         )
         for _, curve in runs.rocs(session, selected.table.ids.tolist(), attack=attack)
     ]
@@ -318,7 +321,8 @@ def _history(session: Session, request: Request, selected: Selected, theme: Them
             )
             for i, _ in own
         ]
-        lines.append(HistoryLine(selected.labels[setting], table.infos[setting].method, arrays, [k for _, k in own]))
+        label, method = selected.labels[setting], table.infos[setting].method
+        lines.append(HistoryLine(label, method, arrays, [k for _, k in own], setting))
     caption = selected.caption if selected.one_run else f"{selected.caption}; mean with 95 % Student t interval"
     return history(lines, series, unit, theme, at=selected.at, caption=caption, width=request.width)
 
