@@ -6483,6 +6483,12 @@ export type MeasurementsListMeasurementsData = {
          */
         run_id?: Array<string>;
         /**
+         * Setting Id
+         *
+         * A selection of settings.
+         */
+        setting_id?: Array<number>;
+        /**
          * Metric
          */
         metric?: Array<string>;
@@ -8808,6 +8814,78 @@ export type ReportsGetModelCardResponses = {
 };
 
 export type ReportsGetModelCardResponse = ReportsGetModelCardResponses[keyof ReportsGetModelCardResponses];
+
+export type ReportsGetReviewReportData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reports/reviews/{review_id}';
+};
+
+export type ReportsGetReviewReportErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReportsGetReviewReportError = ReportsGetReviewReportErrors[keyof ReportsGetReviewReportErrors];
+
+export type ReportsGetReviewReportResponses = {
+    /**
+     * The file.
+     */
+    200: string;
+};
+
+export type ReportsGetReviewReportResponse = ReportsGetReviewReportResponses[keyof ReportsGetReviewReportResponses];
+
+export type ReportsGetReviewMeasurementsData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: never;
+    url: '/api/reports/reviews/{review_id}/measurements';
+};
+
+export type ReportsGetReviewMeasurementsErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReportsGetReviewMeasurementsError = ReportsGetReviewMeasurementsErrors[keyof ReportsGetReviewMeasurementsErrors];
+
+export type ReportsGetReviewMeasurementsResponses = {
+    /**
+     * The file.
+     */
+    200: string;
+};
+
+export type ReportsGetReviewMeasurementsResponse = ReportsGetReviewMeasurementsResponses[keyof ReportsGetReviewMeasurementsResponses];
 
 export type AccountingCalculateData = {
     body: AccountingRequest;

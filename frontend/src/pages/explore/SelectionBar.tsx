@@ -1,5 +1,6 @@
 import { Button, Group, Text } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
+import { ReportMenu } from '~/components/ReportMenu'
 import { plural } from '~/lib/format'
 import { MOST_NUMBERS, stringifySearch } from '~/lib/search'
 import classes from './ExplorePage.module.css'
@@ -44,6 +45,7 @@ export function SelectionBar({ jobs, selected, labels, onClear }: Props) {
             >
               Start a review
             </Button>
+            <ReportMenu jobs={jobs} settings={selected} size="xs" />
             <Button size="xs" variant="default" onClick={onClear}>
               Clear (Esc)
             </Button>

@@ -7,6 +7,7 @@ import { ProblemNotice } from '~/components/ProblemNotice'
 import { catalogueQuery, jobQuery, presetsQuery } from '~/data/queries'
 import { asDraft, type Draft, starter } from '~/spec/draft'
 import { PresetCards } from './PresetCards'
+import { RunBundle } from './RunBundle'
 import { StudyForm } from './StudyForm'
 import { useDraft } from './useDraft'
 
@@ -27,6 +28,7 @@ export function NewStudyPage() {
       />
       <Stack gap="lg">
         {!from && <PresetCards chosen={preset} />}
+        {!from && <RunBundle />}
         {error != null && !draft && <ProblemNotice error={error} />}
         {catalogue.error && !catalogue.data && (
           <ProblemNotice error={catalogue.error} onRetry={() => catalogue.refetch()} />

@@ -9,6 +9,7 @@ import alarm from '~/components/AuditAlarm.module.css'
 import { PageHeader } from '~/components/PageHeader'
 import { PageSkeleton } from '~/components/PageSkeleton'
 import { ProblemNotice } from '~/components/ProblemNotice'
+import { ReportMenu } from '~/components/ReportMenu'
 import { ReviewStatus } from '~/components/ReviewStatus'
 import { usePerson } from '~/data/person'
 import { catalogueQuery } from '~/data/queries'
@@ -81,6 +82,7 @@ function Review({ review, you }: { review: ReviewDetail; you: string | null }) {
             </Jump>
           </>
         }
+        actions={<ReportMenu review={review.id} />}
       />
       <Altered review={review} />
       <AuditAlarm alarm={review.alarms.join(' ')} />

@@ -1,6 +1,7 @@
 import { Button, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { Fragment } from 'react'
 import type { RunDetail } from '~/api'
 import { AuditAlarm } from '~/components/AuditAlarm'
 import { MeasurementTable } from '~/components/MeasurementTable'
@@ -9,6 +10,7 @@ import { PageSkeleton } from '~/components/PageSkeleton'
 import { Panel } from '~/components/Panel'
 import { PrivacyBlock } from '~/components/PrivacyBlock'
 import { ProblemNotice } from '~/components/ProblemNotice'
+import { ReportMenu } from '~/components/ReportMenu'
 import { RunConfiguration } from '~/components/RunConfiguration'
 import { StatusBadge } from '~/components/StatusBadge'
 import { Term } from '~/components/Term'
@@ -37,13 +39,15 @@ export function RunPage() {
         badge={<StatusBadge status={run.status} />}
         lead={<Lead run={run} />}
         actions={run.jobs.slice(0, 1).map((job) => (
-          <Button
-            key={job}
-            variant="default"
-            renderRoot={(props) => <Link to="/studies/$id" params={{ id: job }} {...props} />}
-          >
-            Its study
-          </Button>
+          <Fragment key={job}>
+            {run.finished_at && <ReportMenu jobs={[job]} settings={[run.setting_id]} />}
+            <Button
+              variant="default"
+              renderRoot={(props) => <Link to="/studies/$id" params={{ id: job }} {...props} />}
+            >
+              Its study
+            </Button>
+          </Fragment>
         ))}
       />
       <AuditAlarm alarm={run.alarm} />

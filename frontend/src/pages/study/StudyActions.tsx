@@ -13,6 +13,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { JobDetail } from '~/api'
 import { ConfirmDelete } from '~/components/ConfirmDelete'
+import { ReportMenu } from '~/components/ReportMenu'
 import { useCancelJob, useDeleteJob, useRetryJob } from '~/data/mutations'
 import { isLive } from '~/data/queries'
 import { measurementsCsv } from '~/lib/links'
@@ -63,6 +64,7 @@ export function StudyActions({ job }: { job: JobDetail }) {
           Start a review
         </Button>
       )}
+      {job.finished > 0 && <ReportMenu jobs={[job.id]} />}
       <Menu position="bottom-end">
         <Menu.Target>
           <Tooltip label="Downloads and more">
