@@ -270,7 +270,8 @@ class Ranking:
     """Settings from best to worst, those tied with the first, and how the choice was made.
 
     `score` is `[settings]`: what the last decision compared, higher is better. `left` are the settings that each step
-    kept. `ranges` are those that weights were normalised by.
+    kept. `ranges` are those that weights were normalised by. `deciding` are the settings that the choice hangs on, the
+    best of each step or the ends of each range with the winner: without any of the others it is the same.
     """
 
     order: Ints
@@ -278,6 +279,7 @@ class Ranking:
     left: tuple[int, ...]
     score: Floats
     ranges: tuple[tuple[float, float], ...] = ()
+    deciding: tuple[int, ...] = ()
 
     @property
     def winner(self) -> int | None:
@@ -302,7 +304,8 @@ def apart(difference: Statistics) -> Flags:
     """
     with np.errstate(invalid="ignore"):
         beyond = (difference.low > SLACK) | (difference.high < -SLACK)
-    return np.where(difference.n >= 2, beyond, ~(np.abs(difference.mean) <= SLACK))
+    found = np.where(difference.n >= 2, beyond, ~(np.abs(difference.mean) <= SLACK))
+    return np.asarray(found, dtype=bool)
 
 
 def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Ranking:
@@ -313,16 +316,15 @@ def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> R
         known &= np.isfinite(mean)
     remaining = np.flatnonzero(known)
     behind: list[Ints] = []
-    left = []
+    left: list[int] = []
+    bests: list[int] = []
     for goal, mean in zip(goals, means, strict=True):
         if not len(remaining):
             break
         ordered = remaining[np.argsort(-mean[remaining], kind="stable")]
         best = int(ordered[0])
-        if goal.tolerance is not None:
-            out = mean[ordered] < mean[best] - goal.tolerance - SLACK
-        else:
-            out = apart(against(goal.values, blocks, best))[ordered]
+        bests.append(best)
+        out = beaten(goal, mean, blocks, best)[ordered]
         behind.append(ordered[out].astype(np.int64))
         remaining = np.sort(ordered[~out])
         left.append(len(remaining))
@@ -332,7 +334,15 @@ def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> R
         )
     last = remaining[np.argsort(-means[-1][remaining], kind="stable")].astype(np.int64)
     order = np.concatenate([last, *behind[::-1]]).astype(np.int64)
-    return Ranking(order, last[1:], tuple(left), means[0])
+    return Ranking(order, last[1:], tuple(left), means[0], deciding=tuple(bests))
+
+
+def beaten(goal: Goal, mean: Floats, blocks: Blocks, best: int) -> Flags:
+    """Which settings are behind `best` by more than a tie; `mean` is `[settings]`, higher is better."""
+    if goal.tolerance is not None:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(mean < mean[best] - goal.tolerance - SLACK, dtype=bool)
+    return apart(against(goal.values, blocks, best))
 
 
 def weighted(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Ranking:
@@ -340,7 +350,7 @@ def weighted(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Rankin
 
     A range that is not stated is that of the candidates' means.
     """
-    normal, _, ranges, known = normalised(goals, blocks, candidates)
+    normal, means, ranges, known = normalised(goals, blocks, candidates)
     weights = shares(goals)
     score = np.where(known, normal @ weights, np.nan)
     some = np.flatnonzero(known)
@@ -349,7 +359,8 @@ def weighted(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Rankin
         return Ranking(order, order, (), score, ranges)
     difference = against(run_score(goals, ranges), blocks, int(order[0]))
     ties = order[1:][~apart(difference)[order[1:]]]
-    return Ranking(order, ties, (len(ties) + 1,), score, ranges)
+    ends = [int(some[pick(mean[some])]) for mean in means for pick in (np.argmin, np.argmax)]
+    return Ranking(order, ties, (len(ties) + 1,), score, ranges, (int(order[0]), *ends))
 
 
 def shares(goals: Sequence[Goal]) -> Floats:
@@ -430,9 +441,47 @@ def weight_room(normal: Floats, weights: Floats, known: Flags, winner: int) -> l
 # --- what a limit costs -----------------------------------------------------------------------------------------------
 
 
+class Contest:
+    """The whole rule by which the best is chosen, to be run for other sets of candidates."""
+
+    def __init__(self, goals: Sequence[Goal], blocks: Blocks, *, by_weight: bool) -> None:
+        self.goals, self.blocks, self.by_weight = goals, blocks, by_weight
+        self._means = [statistics(goal.values, blocks).mean * (1 if goal.higher else -1) for goal in goals]
+        self._known: Flags = np.asarray(np.isfinite(np.stack(self._means)).all(axis=0), dtype=bool)
+
+    def rank(self, candidates: Flags) -> Ranking:
+        """The ranking of these candidates, `[settings]`."""
+        return (weighted if self.by_weight else lexicographic)(self.goals, self.blocks, candidates)
+
+    def may_change(self, ranking: Ranking, others: Ints) -> Flags:
+        """Which of `others` could change the winner of that ranking if they joined it, parallel to `others`.
+
+        Where none is marked the winner stays, however many join: none is better than the best of any step that it
+        reaches, or widens a range. Spares running the rule for thousands of thresholds.
+        """
+        known = self._known[others]
+        winner = ranking.winner
+        if winner is None:
+            return known
+        change = np.zeros(len(others), dtype=bool)
+        if self.by_weight:
+            parts = []
+            for goal, mean, (low, high) in zip(self.goals, self._means, ranking.ranges, strict=True):
+                own = mean[others] * (1 if goal.higher else -1)
+                change |= ((goal.low is None) & (own < low)) | ((goal.high is None) & (own > high))
+                parts.append(_scaled(own, goal, low, high))
+            score = np.stack(parts, axis=1) @ shares(self.goals)
+            return np.asarray(known & (change | (score >= ranking.score[winner] - SLACK)), dtype=bool)
+        out = np.zeros(len(others), dtype=bool)
+        for goal, mean, best in zip(self.goals, self._means, ranking.deciding, strict=True):
+            change |= ~out & (mean[others] >= mean[best] - SLACK)
+            out |= beaten(goal, mean, self.blocks, best)[others]
+        return np.asarray(known & change, dtype=bool)
+
+
 @dataclass(frozen=True)
 class Relaxation:
-    """Moving one constraint's threshold to `threshold` admits `admitted` settings, of which `setting` is the best."""
+    """Moving one constraint's threshold to `threshold` admits `admitted` settings and makes `setting` the best."""
 
     constraint: int
     threshold: float
@@ -473,39 +522,66 @@ def only_failing(verdicts: Verdicts, constraint: int) -> Ints:
 
 
 def relaxation(
-    verdicts: Verdicts, limits: Sequence[Limit], constraint: int, score: Floats | None, winner: int | None
+    verdicts: Verdicts, limits: Sequence[Limit], constraint: int, contest: Contest | None, ranking: Ranking
 ) -> Relaxation | None:
-    """The nearest move of one threshold that changes the answer, others staying as they are.
+    """The nearest move of one threshold that changes which setting is best, others staying as they are.
 
-    With a score that is: a setting is admitted whose score is better than the winner's. Without one, or without a
-    winner: any setting is admitted.
+    The whole rule is run with what each threshold admits: what joins may win, or only shift the balance between
+    settings that were feasible before. Without a contest: the nearest move that admits any setting.
     """
     nearest = only_failing(verdicts, constraint)
-    if score is not None:
-        with np.errstate(invalid="ignore"):
-            better = score[nearest] > (-np.inf if winner is None else score[winner])
-        nearest = nearest[better]
-    if not len(nearest):
-        return None
     limit = limits[constraint]
-    threshold = outward(float(verdicts.effective[nearest[0], constraint]), limit)
-    inside = only_failing(verdicts, constraint)
-    inside = inside[limit_at(limit, threshold).holds(verdicts.effective[inside, constraint])]
-    if score is None:
-        return Relaxation(constraint, threshold, int(nearest[0]), len(inside))
-    scored = inside[np.isfinite(score[inside])]
-    return Relaxation(constraint, threshold, int(scored[np.argmax(score[scored])]), len(inside))
+    values = verdicts.effective[:, constraint]
+    if contest is None:
+        if not len(nearest):
+            return None
+        threshold = outward(float(values[nearest[0]]), limit)
+        admitted = int(meets(limit_at(limit, threshold), values[nearest]).sum())
+        return Relaxation(constraint, threshold, int(nearest[0]), admitted)
+    before, admitted = ranking.winner, 0
+    while admitted < len(nearest):
+        marked = np.flatnonzero(contest.may_change(ranking, nearest[admitted:]))
+        if not len(marked):
+            return None
+        threshold = outward(float(values[nearest[admitted + int(marked[0])]]), limit)
+        inside = meets(limit_at(limit, threshold), values[nearest])
+        admitted = int(inside.sum())
+        candidates = verdicts.feasible.copy()
+        candidates[nearest[inside]] = True
+        ranking = contest.rank(candidates)
+        if ranking.winner is not None and ranking.winner != before:
+            return Relaxation(constraint, threshold, ranking.winner, admitted)
+    return None
 
 
-def tightening(verdicts: Verdicts, limits: Sequence[Limit], constraint: int, winner: int) -> Tightening | None:
-    """How far one threshold can move the other way without losing the winner; None where it cannot at all."""
-    limit = limits[constraint]
-    value = float(verdicts.effective[winner, constraint])
-    threshold = outward(value, limit)
-    if not np.isfinite(value) or limit.shortfall(np.array([threshold]))[0] >= 0:
+def tightening(
+    verdicts: Verdicts, limits: Sequence[Limit], constraint: int, contest: Contest, ranking: Ranking
+) -> Tightening | None:
+    """How far one threshold can move the other way while the best stays the best; None where it cannot at all.
+
+    To the winner's own number if the rule still chooses it among what is left there; otherwise as far as everything
+    stays that the choice hangs on.
+    """
+    winner = ranking.winner
+    if winner is None:
         return None
-    stays = limit_at(limit, threshold).holds(verdicts.effective[:, constraint]) & verdicts.feasible
-    return Tightening(constraint, threshold, int(stays.sum()))
+    limit = limits[constraint]
+    values = verdicts.effective[:, constraint]
+    hangs = values[list(ranking.deciding)]
+    for value in (float(values[winner]), float(hangs.max() if limit.upper else hangs.min())):
+        threshold = outward(value, limit)
+        if not np.isfinite(value) or limit.shortfall(np.array([threshold]))[0] >= 0:
+            continue
+        left = meets(limit_at(limit, threshold), values) & verdicts.feasible
+        if contest.rank(left).winner == winner:
+            return Tightening(constraint, threshold, int(left.sum()))
+    return None
+
+
+def meets(limit: Limit, effective: Floats) -> Flags:
+    """Which effective values meet the limit as `judge` sees it."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(limit.shortfall(effective) <= max(abs(limit.threshold), 1e-300) * SLACK, dtype=bool)
 
 
 def limit_at(limit: Limit, threshold: float) -> Limit:

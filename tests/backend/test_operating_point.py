@@ -272,49 +272,78 @@ def test_weights_may_move_as_far_as_a_grid_says(seed):
 # --- sensitivity ------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 10_000))
-def test_the_nearest_relaxation_is_the_one_that_trying_every_threshold_finds(seed):
-    rng = np.random.default_rng(seed)
-    settings = int(rng.integers(3, 30))
-    effective = rng.uniform(0.1, 1, (settings, 2))
+@st.composite
+def contests(draw):
+    """Settings with few distinct numbers, so that ties, tolerances and equal numbers matter."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    settings, count = draw(st.integers(3, 16)), draw(st.integers(1, 3))
+    blocks = blocks_of([draw(st.sampled_from([1, 3, 4]))] * settings)
+    runs = len(blocks.place)
+    effective = rng.choice([0.1, 0.2, 0.35, 0.4, 0.50001, 0.6, 0.7, 0.8004, np.nan], (settings, 2))
+    goals = []
+    for _ in range(count):
+        values = rng.integers(0, 5, settings)[blocks.place] + rng.normal(0, 0.6, runs)
+        values[rng.random(runs) < 0.03] = np.nan
+        ends = (-1.0, 6.0) if rng.random() < 0.3 else (None, None)
+        tolerance = rng.choice([None, 0.0, 1.0])
+        goals.append(op.Goal(values, bool(rng.random() < 0.5), tolerance, float(rng.uniform(0.5, 3)), *ends))
     limits = [op.Limit(True, 0.4), op.Limit(False, 0.5)]
-    verdicts = op.judge(effective, limits, rng.random(settings) < 0.1)
-    score = rng.normal(0, 1, settings)
-    feasible = np.flatnonzero(verdicts.feasible)
-    winner = int(feasible[np.argmax(score[feasible])]) if len(feasible) else None
-    for j in (0, 1):
-        found = op.relaxation(verdicts, limits, j, score, winner)
-        # Every setting's own number is tried as threshold, from the nearest on.
-        order = sorted(range(settings), key=lambda s: limits[j].shortfall(effective[:, j])[s])
-        expected = None
-        for s in order:
-            if limits[j].shortfall(effective[:, j])[s] <= 0:
-                continue
-            moved = [*limits]
-            moved[j] = op.limit_at(limits[j], float(effective[s, j]))
-            again = op.judge(effective, moved, verdicts.status == op.EXCLUDED)
-            some = np.flatnonzero(again.feasible)
-            if len(some) and (winner is None or score[some].max() > score[winner]):
-                expected = s
-                break
-        if expected is None:
-            assert found is None
-            continue
-        assert found is not None
-        assert limits[j].shortfall(np.array([found.threshold]))[0] > 0
-        need, rounded = effective[expected, j], found.threshold
-        assert op.limit_at(limits[j], rounded).holds(np.array([need]))[0]
-        assert abs(rounded - need) <= 0.01 * need
+    return blocks, effective, goals, limits, rng.random(settings) < 0.1, draw(st.booleans())
+
+
+@given(contests())
+def test_what_a_limit_costs_is_what_the_whole_rule_says_at_every_threshold(case):
+    blocks, effective, goals, limits, excluded, by_weight = case
+    rank = op.weighted if by_weight else op.lexicographic
+    contest = op.Contest(goals, blocks, by_weight=by_weight)
+
+    def decided(j, threshold):
         moved = [*limits]
-        moved[j] = op.limit_at(limits[j], rounded)
-        some = np.flatnonzero(op.judge(effective, moved, verdicts.status == op.EXCLUDED).feasible)
-        assert found.setting == some[np.argmax(score[some])]
-        assert found.admitted == len(some) - len(feasible)
-        if winner is not None:
-            tight = op.tightening(verdicts, limits, j, winner)
-            if tight is not None:
-                assert op.limit_at(limits[j], tight.threshold).holds(effective[winner : winner + 1, j])[0]
-                assert limits[j].shortfall(np.array([tight.threshold]))[0] < 0
+        moved[j] = op.limit_at(limits[j], threshold)
+        feasible = op.judge(effective, moved, excluded).feasible
+        return rank(goals, blocks, feasible).winner, int(feasible.sum())
+
+    verdicts = op.judge(effective, limits, excluded)
+    ranking = rank(goals, blocks, verdicts.feasible)
+    for j, limit in enumerate(limits):
+        outside = [v for v in effective[:, j] if limit.shortfall(np.array([v]))[0] > 0]
+        tried = sorted({op.outward(float(v), limit) for v in outside}, reverse=not limit.upper)
+        expected = next((t for t in tried if decided(j, t)[0] not in (None, ranking.winner)), None)
+        found = op.relaxation(verdicts, limits, j, contest, ranking)
+        assert (found and found.threshold) == expected
+        if found is not None:
+            winner, feasible = decided(j, found.threshold)
+            assert (found.setting, found.admitted) == (winner, feasible - int(verdicts.feasible.sum()))
+        if ranking.winner is None:
+            continue
+        tight = op.tightening(verdicts, limits, j, contest, ranking)
+        if tight is not None:
+            assert limit.shortfall(np.array([tight.threshold]))[0] < 0
+            assert decided(j, tight.threshold) == (ranking.winner, tight.left)
+        own = op.outward(float(effective[ranking.winner, j]), limit)
+        if limit.shortfall(np.array([own]))[0] < 0 and decided(j, own)[0] == ranking.winner:
+            assert tight is not None
+            assert tight.threshold == own
+
+
+def test_a_later_objective_alone_can_make_a_relaxation_worth_it():
+    # The second setting is tied in accuracy and far better in the second objective; the first objective alone
+    # would never name it.
+    blocks = blocks_of([1, 1, 1])
+    goals = [op.Goal(np.array([0.80, 0.79, 0.5]), True, 0.02), op.Goal(np.array([0.3, 0.1, 0.0]), False)]
+    limits = [op.Limit(True, 4)]
+    verdicts = op.judge(np.array([[4.0], [5.0], [8.0]]), limits, np.zeros(3, dtype=bool))
+    contest = op.Contest(goals, blocks, by_weight=False)
+    found = op.relaxation(verdicts, limits, 0, contest, contest.rank(verdicts.feasible))
+    assert found == op.Relaxation(0, 5.0, 1, 1)
+
+
+def test_without_an_objective_the_nearest_setting_is_named():
+    limits = [op.Limit(False, 0.8)]
+    verdicts = op.judge(np.array([[0.7], [0.79], [0.1]]), limits, np.zeros(3, dtype=bool))
+    none = np.zeros(0, dtype=np.int64)
+    found = op.relaxation(verdicts, limits, 0, None, op.Ranking(none, none, (), np.zeros(3)))
+    assert found == op.Relaxation(0, 0.79, 1, 1)
 
 
 def test_the_least_violating_setting_is_measured_by_the_spread_of_each_constraint():

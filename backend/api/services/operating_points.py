@@ -550,22 +550,14 @@ def _facts(work: Work, j: int) -> ConstraintFacts:
     )
 
 
-def _score(work: Work) -> Floats | None:
-    """What a relaxation can improve: the first objective, or the weighted sum in the ranges of the feasible."""
-    if not work.goals:
-        return None
-    if work.question.rule == "weighted" and work.ranking.winner is not None:
-        return points.statistics(points.run_score(work.goals, work.ranking.ranges), work.blocks).mean
-    first = work.goals[0]
-    return points.statistics(first.values, work.blocks).mean * (1 if first.higher else -1)
-
-
 def _sensitivity(work: Work) -> list[Sensitivity]:
     limits = [t.limit for t in work.terms]
-    score, winner = _score(work), work.ranking.winner
+    winner = work.ranking.winner
+    by_weight = work.question.rule == "weighted"
+    contest = points.Contest(work.goals, work.blocks, by_weight=by_weight) if work.goals and len(work.blocks) else None
     found = []
     for j, term in enumerate(work.terms):
-        relaxed = points.relaxation(work.verdicts, limits, j, score, winner)
+        relaxed = points.relaxation(work.verdicts, limits, j, contest, work.ranking)
         name = texts.what(work.words, term.metric, term.constraint.subgroup, term.constraint.groups)
         if relaxed is not None:
             gains, told = _gains(work, relaxed.setting)
@@ -573,10 +565,13 @@ def _sensitivity(work: Work) -> list[Sensitivity]:
             own = work.label(relaxed.setting)
             counted = f"admits {_count(relaxed.admitted, 'setting')}"
             if told:
-                said = f"Relax {lower_first(name)} to {to} and gain {told[0]} with {own}"
+                said = f"Relax {lower_first(name)} to {to} and "
+                said += (
+                    f"gain {told[0]} with {own}" if gains[0].difference > 0 else f"{own} becomes the best: {told[0]}"
+                )
                 said += "".join(f"; {one}" for one in told[1:])
-                if gains[0].low is not None and gains[0].low <= 0:
-                    said += ". The gain is within the noise over seeds"
+                if all(one.low is not None and one.high is not None and one.low <= 0 <= one.high for one in gains):
+                    said += ". All of that is within the noise over seeds"
             else:
                 said = f"Relax {lower_first(name)} to {to}: {counted}, the nearest is {own}"
             found.append(
@@ -590,7 +585,7 @@ def _sensitivity(work: Work) -> list[Sensitivity]:
                     gains=gains,
                 )
             )
-        tight = points.tightening(work.verdicts, limits, j, winner) if winner is not None else None
+        tight = points.tightening(work.verdicts, limits, j, contest, work.ranking) if contest is not None else None
         if tight is not None:
             to = texts.level(term.metric, tight.threshold)
             said = f"Tighten {lower_first(name)} to {to}: that costs nothing, {work.label(winner or 0)} stays the best"
@@ -631,7 +626,8 @@ def _gains(work: Work, s: int) -> tuple[list[Gain], list[str]]:
                 pairs=int(difference.n[s]),
             )
         )
-        told.append(texts.gain_text(metric, name, difference, s, first=not told))
+        leads = not told and difference.mean[s] > 0
+        told.append(texts.gain_text(metric, name, difference, s, first=leads))
     return gains, told
 
 
