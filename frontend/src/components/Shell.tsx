@@ -11,6 +11,7 @@ import {
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { HealthLine } from './HealthLine'
 import { Logo } from './Logo'
+import { NotificationBell } from './NotificationBell'
 import { PersonMenu } from './PersonMenu'
 import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
@@ -49,7 +50,10 @@ export function Shell() {
         <AppShell.Header className={classes.header} hiddenFrom="sm">
           <Group h="100%" px="md" justify="space-between">
             <Brand />
-            <Burger opened={open} onClick={toggle} size="sm" aria-label="Navigation" aria-expanded={open} />
+            <Group gap="xs">
+              <NotificationBell />
+              <Burger opened={open} onClick={toggle} size="sm" aria-label="Navigation" aria-expanded={open} />
+            </Group>
           </Group>
         </AppShell.Header>
         <AppShell.Navbar className={classes.navbar} aria-label="Main">
@@ -70,7 +74,10 @@ export function Shell() {
             ))}
           </div>
           <div className={classes.foot}>
-            <PersonMenu />
+            <div className={classes.who}>
+              <PersonMenu />
+              <NotificationBell />
+            </div>
             <HealthLine />
             <ThemeToggle />
           </div>

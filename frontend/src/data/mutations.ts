@@ -82,3 +82,75 @@ export function useDeleteJob(onDone?: () => void) {
 /** A view under a short address. */
 export const keepLink = (path: string, search: Record<string, string>) =>
   unwrap(api.linksCreateLink({ body: { path, search } }))
+
+/** Tags or archives studies; what they become is shown at once, and taken back where the server refuses. */
+export function useChangeJobs(onDone?: () => void) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (change: api.JobsChange) => unwrap(api.jobsChangeJobs({ body: change })),
+    onMutate: (change) => {
+      const before = client.getQueriesData<Pages>({ queryKey: [...keys.jobs, 'list'] })
+      client.setQueriesData<Pages>({ queryKey: [...keys.jobs, 'list'] }, (old) => old && changed(old, change))
+      return { before }
+    },
+    onSuccess: () => onDone?.(),
+    onError: (error, _change, context) => {
+      for (const [key, data] of context?.before ?? []) client.setQueryData(key, data)
+      tell(error)
+    },
+    onSettled: (_data, _error, change) => {
+      for (const id of change.ids) client.invalidateQueries({ queryKey: keys.job(id) })
+      client.invalidateQueries({ queryKey: keys.jobs })
+    },
+  })
+}
+
+interface Pages {
+  pages: api.JobPage[]
+  pageParams: unknown[]
+}
+
+/** The list as it will be, but for what a filter will leave out. */
+function changed(data: Pages, { ids, add_tags = [], remove_tags = [], archived }: api.JobsChange): Pages {
+  const wanted = new Set(ids)
+  const one = (job: api.Job): api.Job => {
+    if (!wanted.has(job.id)) return job
+    const tags = [...new Set([...job.tags, ...add_tags])].filter((tag) => !remove_tags.includes(tag))
+    const since = archived ? (job.archived_at ?? new Date().toISOString()) : null
+    return {
+      ...job,
+      tags,
+      archived_at: archived === undefined || archived === null ? job.archived_at : since,
+    }
+  }
+  return { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.map(one) })) }
+}
+
+export function useDeleteJobs(onDone?: () => void) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (ids: string[]) => unwrap(api.jobsDeleteJobs({ body: { ids } })),
+    onSuccess: (_data, ids) => {
+      onDone?.()
+      for (const id of ids) client.removeQueries({ queryKey: keys.job(id) })
+      client.invalidateQueries({ queryKey: keys.jobs })
+    },
+    onError: tell,
+  })
+}
+
+export function useSeeNotifications() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (up_to: number) => unwrap(api.notificationsSeeNotifications({ body: { up_to } })),
+    onSettled: () => client.invalidateQueries({ queryKey: keys.notifications }),
+    onError: tell,
+  })
+}
+
+export function useMailAddress(onDone?: () => void) {
+  return useMutation({
+    mutationFn: (email: string | null) => unwrap(api.peopleUpdateMe({ body: { email } })),
+    onSuccess: () => onDone?.(),
+  })
+}

@@ -10,10 +10,15 @@ export const keys = {
   presets: ['presets'] as const,
   workers: ['workers'] as const,
   jobs: ['jobs'] as const,
+  facets: ['jobs', 'facets'] as const,
   job: (id: string) => ['job', id] as const,
   runs: (jobId: string) => ['runs', jobId] as const,
   run: (id: string) => ['run', id] as const,
+  groups: (jobId: string) => ['runs', jobId, 'groups'] as const,
+  columns: (jobId: string) => ['runs', jobId, 'columns'] as const,
   figures: ['figure'] as const,
+  notifications: ['notifications'] as const,
+  deliveries: ['notifications', 'deliveries'] as const,
 }
 
 export const healthQuery = queryOptions({
@@ -42,17 +47,27 @@ export const workersQuery = queryOptions({
   refetchInterval: 5_000,
 })
 
+/** Pages that are asked for again while something runs; deeper ones are as they were when they were read. */
+const REFRESHED = 3
+
 export const jobsQuery = (filter: JobFilter) =>
   infiniteQueryOptions({
-    queryKey: [...keys.jobs, filter],
+    queryKey: [...keys.jobs, 'list', filter],
     queryFn: ({ pageParam, signal }) =>
       unwrap(
         api.jobsListJobs({
           query: {
             status: filter.status ? [filter.status] : undefined,
             text: filter.text || undefined,
+            dataset: filter.dataset,
+            method: filter.method,
+            tag: filter.tag,
+            preset: filter.preset,
+            archived: filter.archived,
+            sort: filter.sort,
+            ascending: filter.up,
             cursor: pageParam ?? undefined,
-            limit: 25,
+            limit: 100,
           },
           signal,
         }),
@@ -60,9 +75,18 @@ export const jobsQuery = (filter: JobFilter) =>
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next ?? null,
     placeholderData: keepPreviousData,
-    refetchInterval: (query) =>
-      query.state.data?.pages.some((page) => page.items.some((job) => isLive(job.status))) ? 2_000 : 15_000,
+    refetchInterval: ({ state }) => {
+      const pages = state.data?.pages ?? []
+      if (pages.length > REFRESHED) return false
+      return pages.some((page) => page.items.some((job) => isLive(job.status))) ? 2_000 : 15_000
+    },
   })
+
+export const facetsQuery = queryOptions({
+  queryKey: keys.facets,
+  queryFn: ({ signal }) => unwrap(api.jobsJobFacets({ signal })),
+  staleTime: 10_000,
+})
 
 export const jobQuery = (id: string) =>
   queryOptions({
@@ -77,13 +101,66 @@ export const runsQuery = (jobId: string) =>
       unwrap(
         api.runsListJobRuns({
           path: { job_id: jobId },
-          query: { cursor: pageParam ?? undefined, limit: 500 },
+          query: { cursor: pageParam ?? undefined, limit: 1000 },
           signal,
         }),
       ),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next ?? null,
   })
+
+/** Which numbers the run table shows. */
+export interface Numbers {
+  metrics: string[]
+  subgroup: string
+}
+
+export const groupsQuery = (jobId: string, by: string[], { metrics, subgroup }: Numbers) =>
+  queryOptions({
+    queryKey: [...keys.groups(jobId), by, metrics, subgroup],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.jobsJobGroups({ path: { job_id: jobId }, query: { by, metric: metrics, subgroup }, signal }),
+      ),
+    placeholderData: keepPreviousData,
+  })
+
+export const columnsQuery = (jobId: string, { metrics, subgroup }: Numbers) =>
+  queryOptions({
+    queryKey: [...keys.columns(jobId), metrics, subgroup],
+    queryFn: ({ signal }) =>
+      unwrap(api.jobsJobColumns({ path: { job_id: jobId }, query: { metric: metrics, subgroup }, signal })),
+    enabled: metrics.length > 0,
+    placeholderData: keepPreviousData,
+  })
+
+export const notificationsQuery = (name: string | null, seen: number) =>
+  queryOptions({
+    queryKey: [...keys.notifications, name, seen],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.notificationsListNotifications({
+          query: { limit: 30, seen_up_to: name ? undefined : seen },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    refetchInterval: 5_000,
+  })
+
+/** Where mail to a person goes, as they said. */
+export const mailQuery = (name: string | null) =>
+  queryOptions({
+    queryKey: ['people'],
+    queryFn: ({ signal }) => unwrap(api.peopleListPeople({ signal })),
+    select: (page) => page.items.find((one) => one.name === name)?.email ?? '',
+  })
+
+export const deliveriesQuery = queryOptions({
+  queryKey: keys.deliveries,
+  queryFn: ({ signal }) => unwrap(api.notificationsListDeliveries({ query: { limit: 50 }, signal })),
+  refetchInterval: 10_000,
+})
 
 export const runQuery = (id: string) =>
   queryOptions({

@@ -1,4 +1,5 @@
 import type { FiguresGetFigureData, Job, JobSpec } from '~/api'
+import type { StudiesView } from '~/lib/views'
 
 export type JobStatus = Job['status']
 export type FigureName = FiguresGetFigureData['path']['name']
@@ -6,7 +7,4 @@ export type FigureRequest = NonNullable<FiguresGetFigureData['query']>
 export type Spec = JobSpec
 export type Params = Record<string, unknown>
 
-export interface JobFilter {
-  status?: JobStatus
-  text?: string
-}
+export type JobFilter = StudiesView

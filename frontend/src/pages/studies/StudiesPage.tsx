@@ -1,12 +1,13 @@
 import { Button, Skeleton, Stack, Text } from '@mantine/core'
 import { IconPlus } from '@tabler/icons-react'
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { useCallback } from 'react'
 import { Empty } from '~/components/Empty'
 import { PageHeader } from '~/components/PageHeader'
 import { ProblemNotice } from '~/components/ProblemNotice'
 import { QuickstartButton } from '~/components/RunPresetButton'
-import { jobsQuery } from '~/data/queries'
+import { facetsQuery, jobsQuery } from '~/data/queries'
 import { StudiesFilter } from './StudiesFilter'
 import { StudiesList } from './StudiesList'
 
@@ -17,8 +18,15 @@ export function StudiesPage() {
   const view = route.useSearch()
   const query = useInfiniteQuery(jobsQuery(view))
   const jobs = query.data?.pages.flatMap((page) => page.items) ?? []
-  const filtered = Boolean(view.status || view.text)
+  const { sort: _sort, up: _up, ...filters } = view
+  const filtered = Object.values(filters).some(Boolean)
+  const { fetchNextPage, hasNextPage, isFetching } = query
+  const more = useCallback(() => {
+    if (!isFetching) fetchNextPage()
+  }, [isFetching, fetchNextPage])
   const empty = query.data !== undefined && jobs.length === 0
+  const { data: facets } = useQuery(facetsQuery)
+  const first = empty && !filtered && !facets?.archived
   return (
     <>
       <PageHeader
@@ -26,7 +34,7 @@ export function StudiesPage() {
         actions={
           <Button
             leftSection={<IconPlus size={15} aria-hidden />}
-            variant={empty && !filtered ? 'default' : 'filled'}
+            variant={first ? 'default' : 'filled'}
             renderRoot={(props) => <Link to="/new" {...props} />}
           >
             New study
@@ -34,20 +42,16 @@ export function StudiesPage() {
         }
       />
       <Stack gap="md">
-        {!(empty && !filtered) && <StudiesFilter view={view} />}
+        {!first && <StudiesFilter view={view} />}
         {query.error && !query.data && <ProblemNotice error={query.error} onRetry={() => query.refetch()} />}
         {query.isPending && <ListSkeleton />}
-        {empty && (filtered ? <NothingFound /> : <FirstStudy />)}
-        {jobs.length > 0 && <StudiesList jobs={jobs} />}
-        {query.hasNextPage && (
-          <Button
-            variant="default"
-            loading={query.isFetchingNextPage}
-            onClick={() => query.fetchNextPage()}
-            mx="auto"
-          >
-            Show more
-          </Button>
+        {empty && (first ? <FirstStudy /> : <NothingFound />)}
+        {jobs.length > 0 && (
+          <StudiesList
+            jobs={jobs}
+            total={query.data?.pages[0]?.total ?? jobs.length}
+            onMore={hasNextPage ? more : undefined}
+          />
         )}
       </Stack>
     </>

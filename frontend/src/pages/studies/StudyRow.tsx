@@ -1,33 +1,57 @@
-import { ActionIcon, Badge, Group, Menu, Text } from '@mantine/core'
-import { IconCopy, IconDots, IconPlayerStop, IconRefresh, IconTrash } from '@tabler/icons-react'
+import { ActionIcon, Badge, Checkbox, Group, Menu, Text } from '@mantine/core'
+import {
+  IconArchive,
+  IconArchiveOff,
+  IconCopy,
+  IconDots,
+  IconPlayerStop,
+  IconRefresh,
+  IconTrash,
+} from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { Job } from '~/api'
 import { JobProgress } from '~/components/JobProgress'
 import { StatusBadge } from '~/components/StatusBadge'
-import { useCancelJob, useRetryJob } from '~/data/mutations'
+import { useCancelJob, useChangeJobs, useRetryJob } from '~/data/mutations'
 import { catalogueQuery, isLive } from '~/data/queries'
 import { ago, moment, words } from '~/lib/format'
 import classes from './StudiesList.module.css'
+import { TagEditor } from './TagEditor'
+
+interface Props {
+  job: Job
+  ticked: boolean
+  onTick: (on: boolean) => void
+  onDelete: () => void
+}
 
 /** One study: name, what it compares, how far it is. */
-export function StudyRow({ job, onDelete }: { job: Job; onDelete: () => void }) {
+export function StudyRow({ job, ticked, onTick, onDelete }: Props) {
   const { data } = useQuery(catalogueQuery)
   const title = (kind: string, name: string) =>
     data?.plugins.find((plugin) => plugin.kind === kind && plugin.name === name)?.title ?? words(name)
   const methods = [...new Set(job.methods)].map((name) => title('method', name)).join(', ')
   return (
-    <li className={classes.row}>
+    <div className={classes.row} data-ticked={ticked || undefined}>
+      <Checkbox
+        size="xs"
+        className={classes.tick}
+        aria-label={`Select ${job.name}`}
+        checked={ticked}
+        onChange={(event) => onTick(event.currentTarget.checked)}
+      />
       <div className={classes.what}>
         <Group gap={8} wrap="wrap">
           <Link to="/studies/$id" params={{ id: job.id }} className={classes.name}>
             {job.name}
           </Link>
-          {job.tags.map((tag) => (
-            <Badge key={tag} size="xs" variant="default" radius="sm" tt="none" fw={500}>
-              {tag}
+          {job.archived_at && (
+            <Badge size="xs" variant="light" color="gray" radius="sm" tt="none" fw={500}>
+              archived
             </Badge>
-          ))}
+          )}
+          <TagEditor job={job} />
         </Group>
         <Text size="xs" c="dimmed" truncate="end">
           {title('dataset', job.dataset)} · {methods}
@@ -43,13 +67,14 @@ export function StudyRow({ job, onDelete }: { job: Job; onDelete: () => void }) 
         {ago(job.created_at)}
       </Text>
       <RowMenu job={job} onDelete={onDelete} />
-    </li>
+    </div>
   )
 }
 
 function RowMenu({ job, onDelete }: { job: Job; onDelete: () => void }) {
   const cancel = useCancelJob()
   const retry = useRetryJob()
+  const change = useChangeJobs()
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
@@ -79,6 +104,12 @@ function RowMenu({ job, onDelete }: { job: Job; onDelete: () => void }) {
           renderRoot={(props) => <Link to="/new" search={{ from: job.id }} {...props} />}
         >
           Duplicate and edit
+        </Menu.Item>
+        <Menu.Item
+          leftSection={job.archived_at ? <IconArchiveOff size={15} /> : <IconArchive size={15} />}
+          onClick={() => change.mutate({ ids: [job.id], archived: !job.archived_at })}
+        >
+          {job.archived_at ? 'Take out of the archive' : 'Archive'}
         </Menu.Item>
         <Menu.Divider />
         <Menu.Item

@@ -10,6 +10,7 @@ import { ProblemNotice } from '~/components/ProblemNotice'
 import { StateDot, type Tone } from '~/components/StateDot'
 import { workersQuery } from '~/data/queries'
 import { ago, moment } from '~/lib/format'
+import { DeliveriesSection } from './DeliveriesSection'
 import classes from './WorkersPage.module.css'
 
 const TONES: Record<Worker['status'], Tone> = { online: 'good', gone: 'alarm', stopped: 'unknown' }
@@ -70,6 +71,7 @@ export function WorkersPage() {
       {workers.length > 0 && (
         <DataTable label="Workers" columns={COLUMNS} rows={workers} rowKey={(worker) => worker.id} />
       )}
+      <DeliveriesSection />
     </>
   )
 }
