@@ -1,4 +1,5 @@
 import { Switch } from '@mantine/core'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { Comparison, SnapshotSetting } from '~/api'
 import { Letter } from '~/components/AnchorChip'
@@ -163,7 +164,9 @@ function Frozen({ settings }: { settings: SnapshotSetting[] }) {
                   {letter(place)}, seed {run.seed} <CommentOn anchor={{ kind: 'run', run_ids: [run.id] }} />
                 </th>
                 <td>
-                  <a href={`/runs/${run.id}`}>{run.id.slice(0, 8)}</a>
+                  <Link to="/runs/$id" params={{ id: run.id }}>
+                    {run.id.slice(0, 8)}
+                  </Link>
                 </td>
                 <td>{run.status}</td>
                 <td title={run.config_hash}>{run.config_hash.slice(0, 12)}</td>

@@ -88,11 +88,11 @@ function DecisionForm({ review, you, mine }: FormProps) {
           onChange={(next) => setVerdict(next as Verdict)}
           error={tried && !verdict && !mine ? 'Choose one.' : undefined}
         >
-          <Stack gap={6} mt={4}>
+          <Stack gap={10} mt={6}>
             {(Object.keys(VERDICTS) as Verdict[]).map((one) => (
               <Radio
                 key={one}
-                size="xs"
+                size="sm"
                 value={one}
                 label={VERDICTS[one]}
                 description={one === 'approve' && review.you?.refusal ? review.you.refusal : undefined}

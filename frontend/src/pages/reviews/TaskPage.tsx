@@ -37,7 +37,12 @@ export function TaskPage() {
         lead={
           <>
             Blind rating in{' '}
-            <Link to="/reviews/$id" params={{ id }} search={{ tab: 'ratings' }}>
+            <Link
+              to="/reviews/$id"
+              params={{ id }}
+              search={{ tab: 'ratings' }}
+              style={{ overflowWrap: 'anywhere' }}
+            >
               {review?.title ?? 'the review'}
             </Link>
             , {task.items} items, {task.closed ? 'closed' : 'open'}.

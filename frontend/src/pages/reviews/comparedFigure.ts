@@ -73,7 +73,7 @@ export function comparedFigure(
         showlegend: false,
         hovermode: 'closest',
         xaxis: {
-          title: { text: inert(title + (rows[0]?.unit ? `, ${rows[0].unit}` : '')) },
+          title: { text: inert(title + (rows[0]?.unit ? `, ${rows[0].unit}` : '')), font: { size: 13 } },
           gridcolor: LINE[theme],
           zeroline: false,
         },

@@ -53,7 +53,7 @@ export function hiddenFigure(
         font: { color: INK[theme] },
         showlegend: false,
         xaxis: {
-          title: { text: 'Mean answer' },
+          title: { text: 'Mean answer', font: { size: 13 } },
           range: [Math.min(...values) - 0.2, Math.max(...values) + 0.2],
           gridcolor: LINE[theme],
           zeroline: false,
