@@ -55,11 +55,7 @@ def test_intersections_are_means_over_seeds(client, database, study):
     add(database, "accuracy", "sex=Male & race=White", dict.fromkeys([run.key for run in runs]), n=5000)
     figure = ask(client, "intersections", job_id=study, metric="accuracy", method="dp_sgd", epsilon=1)
     rows = {row[0]: row for row in figure["rows"]}
-    black = (
-        rows["Female, Black"]
-        if "Female, Black" in rows
-        else next(r for n, r in rows.items() if "Female" in n and "Black" in n)
-    )
+    (black,) = (row for name, row in rows.items() if "Female" in name and "Black" in name)
     mean, half = np.mean(values["Female"]), 4.302653 * np.std(values["Female"], ddof=1) / np.sqrt(3)
     assert black[1:6] == pytest.approx([mean, mean - half, mean + half, 410, 3], rel=1e-5)
     notes = {name: row[-1] for name, row in rows.items()}
@@ -114,7 +110,7 @@ def test_audits_stand_beside_their_claims(client, database, study):
 def test_lines_say_of_which_setting_they_are(client, study, name):
     data = ask(client, name, job_id=study)["figure"]["data"]
     told = [t for t in data if "settings" in (t.get("meta") or {})]
-    assert len({t["meta"]["settings"][0] for t in told}) == len(told) >= 4
+    assert len({t["meta"]["settings"][0] for t in told}) == len(told) >= 3
     assert all(len(t["meta"]["settings"]) == len(t["x"]) and len(set(t["meta"]["settings"])) == 1 for t in told)
 
 
@@ -285,8 +281,9 @@ def test_threads_that_ask_for_the_same_wait_for_one_another():
             kept.get(("set", "other"), 0, fail, lambda _: 1)
 
 
-def test_charts_asked_by_many_while_results_arrive_are_never_torn(client, database, monkeypatch):
-    monkeypatch.setattr(tables, "MOST_BYTES", 1)
+def test_charts_asked_by_many_while_results_arrive_are_never_torn(client, database):
+    with database.read() as session:
+        tables.shelf_of(session).kept.most_bytes = 1
     job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
     failed, stop = [], threading.Event()
 
