@@ -194,6 +194,31 @@ def bundle(
 
 
 @app.command()
+def report(
+    what: Annotated[str, typer.Argument(metavar="JOB", help="A study's id, or a review's.")],
+    url: Url = DEFAULT_URL,
+    setting: Annotated[list[int] | None, typer.Option(help="Only this setting of the study; may be repeated.")] = None,
+    of_review: Annotated[bool, typer.Option("--review", help="It is a review's id.")] = False,
+) -> None:
+    """Print a study or a review as one HTML file that needs no network."""
+    if of_review and setting:
+        _fail("--setting is of a study: a review compares the settings that it was made of.")
+    with _client(url) as client:
+        print(client.review_report(what) if of_review else client.report(what, settings=setting or []))
+
+
+@app.command("model-card")
+def model_card(
+    setting: Annotated[int, typer.Argument(metavar="SETTING", help="`setting_id` of a run.")],
+    url: Url = DEFAULT_URL,
+    html: Annotated[bool, typer.Option("--html", help="As HTML instead of Markdown.")] = False,
+) -> None:
+    """Print a model card: what was measured is filled in, what is not known is a marked blank."""
+    with _client(url) as client:
+        print(client.model_card(setting, format="html" if html else "md"), end="")
+
+
+@app.command()
 def verify(
     file: Annotated[str, typer.Argument(metavar="BUNDLE", help="A rerun bundle (- reads it from standard input).")],
     job: Annotated[str, typer.Argument(metavar="JOB", help="The study that was submitted from it.")],

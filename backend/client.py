@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TextIO, TypeVar
+from typing import Any, Literal, TextIO, TypeVar
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -196,6 +196,18 @@ class Client:
     def figure(self, name: str, *job_ids: str, **what: Any) -> Figure:
         """A figure; in a notebook `plotly.graph_objects.Figure(figure.figure)` draws it."""
         return self._get(f"/api/figures/{name}", Figure, job_id=list(job_ids), **what)
+
+    def report(self, *job_ids: str, settings: Sequence[int] = ()) -> str:
+        """Studies, or only some settings of them, as the text of one HTML file that needs no network."""
+        return self._ask("GET", "/api/reports", params={"job_id": list(job_ids), "setting": list(settings)}).text
+
+    def review_report(self, review_id: str) -> str:
+        """A review as the text of one HTML file."""
+        return self._ask("GET", f"/api/reports/reviews/{review_id}").text
+
+    def model_card(self, setting_id: int, *, format: Literal["md", "html"] = "md") -> str:
+        """A model card of a setting (`setting_id` of a run); what is not known is a marked blank."""
+        return self._ask("GET", "/api/reports/model-card", params={"setting": setting_id, "format": format}).text
 
     # --- underneath ---
 

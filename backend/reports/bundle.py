@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from sqlalchemy import select
@@ -67,7 +67,7 @@ def make(session: Session, job_id: str, *, measurements: bool = True) -> Bundle:
             )
             for row in rows
         ],
-        series=_series(session, job_id, rows) if measurements else [],
+        series=_series(session, job_id, rows, _times(catalogue)) if measurements else [],
     )
 
 
@@ -76,7 +76,13 @@ def _runs(session: Session, job_id: str) -> list[RunRow]:
     return list(session.scalars(query.order_by(JobRunRow.position)))
 
 
-def _series(session: Session, job_id: str, rows: Sequence[RunRow]) -> list[BundleSeries]:
+def _times(catalogue: Catalogue | None) -> set[str]:
+    """Metrics that are times: no rerun has the same, and a comparison of them would say nothing."""
+    found = catalogue.metrics if catalogue is not None else []
+    return {metric.name for metric in found if metric.kind == "cost" and metric.unit == "s"}
+
+
+def _series(session: Session, job_id: str, rows: Sequence[RunRow], left_out: Collection[str]) -> list[BundleSeries]:
     place = {row.id: number for number, row in enumerate(rows)}
     query = (
         select(MeasurementRow.series_id, MeasurementRow.run_id, MeasurementRow.value)
@@ -99,10 +105,12 @@ def _series(session: Session, job_id: str, rows: Sequence[RunRow]) -> list[Bundl
             fix="Leave the numbers out; they can be downloaded as CSV.",
         )
         raise InvalidRequest("The study has too many numbers for a bundle.", problems=[problem])
-    known = {row.id: row for row in session.scalars(select(SeriesRow).where(SeriesRow.id.in_(columns)))}
+    wanted = select(SeriesRow).where(SeriesRow.id.in_(columns), SeriesRow.metric.not_in(left_out))
+    known = {row.id: row for row in session.scalars(wanted)}
     named = [
         BundleSeries(metric=known[i].metric, subgroup=known[i].subgroup, split=known[i].split, values=values)
         for i, values in columns.items()
+        if i in known
     ]
     return sorted(named, key=lambda one: (one.metric, one.subgroup, one.split))
 

@@ -246,7 +246,7 @@ def _table(label: str, columns: Sequence[TableColumn], rows: Sequence[Sequence[C
         for row in rows
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{_text(label)}">'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{_text(label)}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

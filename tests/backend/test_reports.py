@@ -7,15 +7,19 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import quote
 
+import httpx
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from typer.testing import CliRunner
 
+from backend.cli import app
 from backend.contracts.public import Figure, TableColumn
 from backend.reports import html
 from backend.reports.document import Blank, Code, Document, Drawing, Facts, Listing, Section, Table, Text, columns
 from backend.store._sql import now
 from tests.backend import synthetic
+from tests.backend.test_client import Through
 
 NASTY = [
     "<script>window.ran = 1</script>",
@@ -279,3 +283,25 @@ def test_it_says_its_size(client, study):
     said = re.search(r"This file of ([\d.]+) MB, ([\d.]+) MB of it the library", text)
     assert float(said[1]) == pytest.approx(len(text.encode()) / 1e6, abs=0.1)
     assert float(said[2]) == pytest.approx(len(html.plotly().encode()) / 1e6, abs=0.06)
+
+
+def test_python_and_the_command_line_give_the_same_files(client, study, monkeypatch):
+    setting = client.get(f"/api/jobs/{study}/runs").json()["items"][0]["setting_id"]
+    moment = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
+    plain = httpx.Client
+
+    def through(**how):
+        how.pop("transport", None)
+        return plain(transport=Through(client), **how)
+
+    monkeypatch.setattr("backend.client.httpx.Client", through)
+    for arguments, path, params in (
+        (["report", study], "/api/reports", {"job_id": study}),
+        (["report", study, "--setting", str(setting)], "/api/reports", {"job_id": study, "setting": setting}),
+        (["model-card", str(setting)], "/api/reports/model-card", {"setting": setting, "format": "md"}),
+        (["model-card", str(setting), "--html"], "/api/reports/model-card", {"setting": setting}),
+    ):
+        answer = CliRunner().invoke(app, arguments)
+        assert answer.exit_code == 0, answer.output
+        assert moment.sub("", answer.output).strip() == moment.sub("", client.get(path, params=params).text).strip()
+    assert CliRunner().invoke(app, ["report", "x", "--review", "--setting", "1"]).exit_code == 1
