@@ -7,8 +7,8 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { PageProblem, PageSkeleton, Shell, UnknownPage } from './components'
-import { parseSearch, stringifySearch } from './lib/search'
 import * as reviewViews from './lib/reviewViews'
+import { parseSearch, stringifySearch } from './lib/search'
 import * as views from './lib/views'
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({

@@ -1,4 +1,10 @@
-import { IconCircleCheck, IconCircleDashed, IconCircleX, IconMessageExclamation } from '@tabler/icons-react'
+import {
+  IconAlertTriangle,
+  IconCircleCheck,
+  IconCircleDashed,
+  IconCircleX,
+  IconMessageExclamation,
+} from '@tabler/icons-react'
 import type { ReviewSummary } from '~/api'
 import classes from './StatusBadge.module.css'
 
@@ -7,10 +13,11 @@ const LOOKS = {
   changes_requested: { icon: IconMessageExclamation, word: 'changes requested', look: 'diverged' },
   approved: { icon: IconCircleCheck, word: 'approved', look: 'succeeded' },
   rejected: { icon: IconCircleX, word: 'rejected', look: 'failed' },
+  altered: { icon: IconAlertTriangle, word: 'altered', look: 'failed' },
 } as const
 
 /** Where a review stands, as word, shape and colour. */
-export function ReviewStatus({ status }: { status: ReviewSummary['status'] }) {
+export function ReviewStatus({ status }: { status: ReviewSummary['status'] | 'altered' }) {
   const { icon: Icon, word, look } = LOOKS[status]
   return (
     <span className={classes.badge} data-status={look}>

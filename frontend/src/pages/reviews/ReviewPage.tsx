@@ -72,7 +72,8 @@ function Review({ review, you }: { review: ReviewDetail; you: string | null }) {
     <AboutProvider value={about}>
       <PageHeader
         title={review.title}
-        badge={<ReviewStatus status={review.status} />}
+        // An approval that may have been written by somebody else is none.
+        badge={<ReviewStatus status={review.verification.intact ? review.status : 'altered'} />}
         lead={
           <>
             By {review.author}, <span title={moment(review.created_at)}>{ago(review.created_at)}</span>.{' '}
