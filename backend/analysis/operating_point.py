@@ -308,9 +308,32 @@ def apart(difference: Statistics) -> Flags:
     return np.asarray(found, dtype=bool)
 
 
-def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Ranking:
+class Facts:
+    """Means of goals and who is behind whom, worked out once however often settings are ranked."""
+
+    def __init__(self, goals: Sequence[Goal], blocks: Blocks) -> None:
+        self.goals, self.blocks = goals, blocks
+        self.means = [statistics(goal.values, blocks).mean for goal in goals]
+        self._beaten: dict[tuple[int, int], Flags] = {}
+
+    def beaten(self, goal: int, best: int) -> Flags:
+        """Which settings are behind `best` in that goal by more than a tie, `[settings]`."""
+        if (goal, best) not in self._beaten:
+            self._beaten[goal, best] = self._behind(self.goals[goal], self.means[goal], best)
+        return self._beaten[goal, best]
+
+    def _behind(self, goal: Goal, mean: Floats, best: int) -> Flags:
+        if goal.tolerance is None:
+            return apart(against(goal.values, self.blocks, best))
+        side = 1 if goal.higher else -1
+        with np.errstate(invalid="ignore"):
+            return np.asarray(side * mean < side * mean[best] - goal.tolerance - SLACK, dtype=bool)
+
+
+def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags, facts: Facts | None = None) -> Ranking:
     """One goal after the other: the best of the first, and what counts as tied with it, goes on to the next."""
-    means = [statistics(goal.values, blocks).mean * (1 if goal.higher else -1) for goal in goals]
+    facts = facts or Facts(goals, blocks)
+    means = [mean * (1 if goal.higher else -1) for goal, mean in zip(goals, facts.means, strict=True)]
     known = candidates.copy()
     for mean in means:
         known &= np.isfinite(mean)
@@ -318,13 +341,13 @@ def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> R
     behind: list[Ints] = []
     left: list[int] = []
     bests: list[int] = []
-    for goal, mean in zip(goals, means, strict=True):
+    for i, mean in enumerate(means):
         if not len(remaining):
             break
         ordered = remaining[np.argsort(-mean[remaining], kind="stable")]
         best = int(ordered[0])
         bests.append(best)
-        out = beaten(goal, mean, blocks, best)[ordered]
+        out = facts.beaten(i, best)[ordered]
         behind.append(ordered[out].astype(np.int64))
         remaining = np.sort(ordered[~out])
         left.append(len(remaining))
@@ -337,20 +360,12 @@ def lexicographic(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> R
     return Ranking(order, last[1:], tuple(left), means[0], deciding=tuple(bests))
 
 
-def beaten(goal: Goal, mean: Floats, blocks: Blocks, best: int) -> Flags:
-    """Which settings are behind `best` by more than a tie; `mean` is `[settings]`, higher is better."""
-    if goal.tolerance is not None:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(mean < mean[best] - goal.tolerance - SLACK, dtype=bool)
-    return apart(against(goal.values, blocks, best))
-
-
-def weighted(goals: Sequence[Goal], blocks: Blocks, candidates: Flags) -> Ranking:
+def weighted(goals: Sequence[Goal], blocks: Blocks, candidates: Flags, facts: Facts | None = None) -> Ranking:
     """The weighted sum of goals, each from 0 (worst of its range) to 1 (best). Ties: not apart in that sum over seeds.
 
     A range that is not stated is that of the candidates' means.
     """
-    normal, means, ranges, known = normalised(goals, blocks, candidates)
+    normal, means, ranges, known = normalised(goals, blocks, candidates, facts)
     weights = shares(goals)
     score = np.where(known, normal @ weights, np.nan)
     some = np.flatnonzero(known)
@@ -376,10 +391,10 @@ def _scaled(values: Floats, goal: Goal, low: float, high: float) -> Floats:
 
 
 def normalised(
-    goals: Sequence[Goal], blocks: Blocks, candidates: Flags
+    goals: Sequence[Goal], blocks: Blocks, candidates: Flags, facts: Facts | None = None
 ) -> tuple[Floats, list[Floats], tuple[tuple[float, float], ...], Flags]:
     """`[settings, goals]` from 0 to 1 within the ranges, the means, the ranges, and which candidates have all goals."""
-    means = [statistics(goal.values, blocks).mean for goal in goals]
+    means = (facts or Facts(goals, blocks)).means
     known = candidates.copy()
     for mean in means:
         known &= np.isfinite(mean)
@@ -446,12 +461,12 @@ class Contest:
 
     def __init__(self, goals: Sequence[Goal], blocks: Blocks, *, by_weight: bool) -> None:
         self.goals, self.blocks, self.by_weight = goals, blocks, by_weight
-        self._means = [statistics(goal.values, blocks).mean * (1 if goal.higher else -1) for goal in goals]
-        self._known: Flags = np.asarray(np.isfinite(np.stack(self._means)).all(axis=0), dtype=bool)
+        self.facts = Facts(goals, blocks)
+        self._known: Flags = np.asarray(np.isfinite(np.stack(self.facts.means)).all(axis=0), dtype=bool)
 
     def rank(self, candidates: Flags) -> Ranking:
         """The ranking of these candidates, `[settings]`."""
-        return (weighted if self.by_weight else lexicographic)(self.goals, self.blocks, candidates)
+        return (weighted if self.by_weight else lexicographic)(self.goals, self.blocks, candidates, self.facts)
 
     def may_change(self, ranking: Ranking, others: Ints) -> Flags:
         """Which of `others` could change the winner of that ranking if they joined it, parallel to `others`.
@@ -466,16 +481,17 @@ class Contest:
         change = np.zeros(len(others), dtype=bool)
         if self.by_weight:
             parts = []
-            for goal, mean, (low, high) in zip(self.goals, self._means, ranking.ranges, strict=True):
-                own = mean[others] * (1 if goal.higher else -1)
+            for goal, mean, (low, high) in zip(self.goals, self.facts.means, ranking.ranges, strict=True):
+                own = mean[others]
                 change |= ((goal.low is None) & (own < low)) | ((goal.high is None) & (own > high))
                 parts.append(_scaled(own, goal, low, high))
             score = np.stack(parts, axis=1) @ shares(self.goals)
             return np.asarray(known & (change | (score >= ranking.score[winner] - SLACK)), dtype=bool)
         out = np.zeros(len(others), dtype=bool)
-        for goal, mean, best in zip(self.goals, self._means, ranking.deciding, strict=True):
-            change |= ~out & (mean[others] >= mean[best] - SLACK)
-            out |= beaten(goal, mean, self.blocks, best)[others]
+        for i, best in enumerate(ranking.deciding):
+            ahead = (self.facts.means[i][others] - self.facts.means[i][best]) * (1 if self.goals[i].higher else -1)
+            change |= ~out & (ahead >= -SLACK)
+            out |= self.facts.beaten(i, best)[others]
         return np.asarray(known & change, dtype=bool)
 
 

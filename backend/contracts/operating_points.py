@@ -221,6 +221,15 @@ class Nearest(Contract):
     thresholds: list[float]
 
 
+class Alarmed(Contract):
+    """A setting whose claimed epsilon an audit refutes."""
+
+    setting_id: int
+    label: str
+    alarm: str
+    accepted: bool
+
+
 class Feasibility(Contract):
     """The answer: sentences first, then the settings, then what each limit costs."""
 
@@ -239,6 +248,7 @@ class Feasibility(Contract):
     sensitivity: list[Sensitivity]
     weights: list[WeightRange]
     nearest: list[Nearest]
+    alarms: list[Alarmed] = Field(description="At most `limit`; each is left out unless it is accepted.")
 
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]

@@ -135,7 +135,11 @@ def test_a_setting_whose_claim_an_audit_refutes_is_left_out_until_accepted(clien
     one = listed(evaluate(client, study, [constraint()]))["dp_sgd", 1.0]
     assert one["status"] == "excluded"
     assert "An audit refutes the claimed ε" in one["reasons"][0]
-    accepted = listed(evaluate(client, study, [constraint()], accept_alarms=[setting]))["dp_sgd", 1.0]
+    alarm = {"setting_id": setting, "label": one["label"], "alarm": one["alarm"], "accepted": False}
+    assert evaluate(client, study, [constraint()])["alarms"] == [alarm]
+    answer = evaluate(client, study, [constraint()], accept_alarms=[setting])
+    assert answer["alarms"] == [{**alarm, "accepted": True}]
+    accepted = listed(answer)["dp_sgd", 1.0]
     assert accepted["status"] == "feasible"
     assert "refutes" in accepted["alarm"]
 

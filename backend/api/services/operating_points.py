@@ -13,12 +13,13 @@ from backend.analysis import alarms as rules
 from backend.analysis import operating_point as points
 from backend.analysis import operating_words as texts
 from backend.analysis.labels import EPSILON, Words, lower_first
-from backend.analysis.operating_point import Blocks, Goal, Limit, Ranking, Statistics, Verdicts
+from backend.analysis.operating_point import Blocks, Contest, Goal, Limit, Ranking, Statistics, Verdicts
 from backend.analysis.table import Floats, Ints
 from backend.api.services import alarms, charts
 from backend.api.services.tables import RunSet, run_set, words_of
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.operating_points import (
+    Alarmed,
     Chance,
     Checked,
     Choice,
@@ -92,6 +93,7 @@ class Work:
     alarmed: dict[int, str]
     goals: list[Goal]
     metrics: list[MetricInfo]
+    contest: Contest | None
     ranking: Ranking
     held: Ints
     tried: Ints
@@ -154,15 +156,29 @@ def prepare(session: Session, question: Question) -> Work:
     verdicts = points.judge(effective, [t.limit for t in terms], excluded)
     metrics = [words.metric(one.metric) for one in question.objectives]
     goals = [_goal(one, m, columns) for one, m in zip(question.objectives, metrics, strict=True)]
-    rank = points.weighted if question.rule == "weighted" else points.lexicographic
+    contest = points.Contest(goals, blocks, by_weight=question.rule == "weighted") if goals and len(blocks) else None
     empty = np.zeros(0, dtype=np.int64)
     none = Ranking(empty, empty, (), np.full(len(blocks), np.nan))
-    ranking = rank(goals, blocks, verdicts.feasible) if goals and len(blocks) else none
+    ranking = contest.rank(verdicts.feasible) if contest else none
     worst = [points.worst(t.columns, t.limit) for t in terms]
     held, tried = points.jointly(worst, [t.limit for t in terms], blocks)
     labels = runs.keep("labels", lambda: charts.labels_of(runs.table, words), lambda found: 150 * len(found))
     return Work(
-        question, runs, words, blocks, terms, verdicts, why, alarmed, goals, metrics, ranking, held, tried, labels
+        question,
+        runs,
+        words,
+        blocks,
+        terms,
+        verdicts,
+        why,
+        alarmed,
+        goals,
+        metrics,
+        contest,
+        ranking,
+        held,
+        tried,
+        labels,
     )
 
 
@@ -290,6 +306,15 @@ def answer(work: Work) -> Feasibility:
         sensitivity=_sensitivity(work),
         weights=_weights(work),
         nearest=nearest,
+        alarms=[
+            Alarmed(
+                setting_id=int(work.ids[s]),
+                label=work.label(s),
+                alarm=said,
+                accepted=int(work.ids[s]) in question.accept_alarms,
+            )
+            for s, said in list(work.alarmed.items())[:limit]
+        ],
     )
 
 
@@ -355,7 +380,7 @@ def _verdict(work: Work, s: int, likely: float, tied: bool) -> SettingVerdict:
     info = table.ordered_infos[s]
     rows = work.blocks.rows(s)
     low, high = points.clopper_pearson(work.held[s : s + 1], work.tried[s : s + 1])
-    means = [points.statistics(g.values[rows], _alone(work, s)).mean[0] for g in work.goals]
+    means = [mean[s] for mean in work.contest.facts.means] if work.contest else []
     weighted = work.question.rule == "weighted" and work.goals
     return SettingVerdict(
         setting_id=info.id,
@@ -380,19 +405,6 @@ def _verdict(work: Work, s: int, likely: float, tied: bool) -> SettingVerdict:
             means=_number(likely),
         ),
         alarm=work.alarmed.get(s),
-    )
-
-
-def _alone(work: Work, s: int) -> Blocks:
-    rows = work.blocks.rows(s)
-    size = rows.stop - rows.start
-    zero = np.zeros(1, dtype=np.int64)
-    return Blocks(
-        zero,
-        np.array([size], dtype=np.int64),
-        np.zeros(size, dtype=np.int64),
-        work.blocks.seeds[rows],
-        work.blocks.diverged[rows],
     )
 
 
@@ -553,8 +565,7 @@ def _facts(work: Work, j: int) -> ConstraintFacts:
 def _sensitivity(work: Work) -> list[Sensitivity]:
     limits = [t.limit for t in work.terms]
     winner = work.ranking.winner
-    by_weight = work.question.rule == "weighted"
-    contest = points.Contest(work.goals, work.blocks, by_weight=by_weight) if work.goals and len(work.blocks) else None
+    contest = work.contest
     found = []
     for j, term in enumerate(work.terms):
         relaxed = points.relaxation(work.verdicts, limits, j, contest, work.ranking)

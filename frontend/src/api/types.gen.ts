@@ -107,6 +107,30 @@ export type AccountingRequest = {
 };
 
 /**
+ * Alarmed
+ *
+ * A setting whose claimed epsilon an audit refutes.
+ */
+export type Alarmed = {
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Label
+     */
+    label: string;
+    /**
+     * Alarm
+     */
+    alarm: string;
+    /**
+     * Accepted
+     */
+    accepted: boolean;
+};
+
+/**
  * AlphaOut
  *
  * Krippendorff's alpha with a 95 % percentile bootstrap interval over items; None where it is not defined.
@@ -1554,6 +1578,12 @@ export type Feasibility = {
      * Nearest
      */
     nearest: Array<Nearest>;
+    /**
+     * Alarms
+     *
+     * At most `limit`; each is left out unless it is accepted.
+     */
+    alarms: Array<Alarmed>;
 };
 
 /**

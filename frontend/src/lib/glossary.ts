@@ -73,6 +73,17 @@ export const glossary = {
     'Split: rows used for training, for choosing settings (validation), and for the reported figures (test).',
   noise_source:
     'Source of the noise: noise that can be repeated makes a run reproducible; a model that is released to people who may know the configuration needs noise from a secure source.',
+  judged:
+    'Judged: on the mean over seeds; “be sure” asks it of the unfavourable end of the 95 % interval of that mean too; “share of seeds” asks it of that many single trainings.',
+  groups_compared:
+    'Worst of: in every seed the group that the limit binds hardest. Every group of: each group’s own figure must meet the limit.',
+  objective_order:
+    'In order: whatever ties with the best of the first objective goes on to the second, and so on. Weighted: each objective runs from 0 to 1 and their weighted sum decides.',
+  tie: 'Tie: settings this close count as equal and the next objective decides; left empty, what seeds cannot tell apart is a tie.',
+  all_hold:
+    'All hold: on how many seeds all limits hold at once, with the exact 95 % interval (Clopper and Pearson 1934) of the chance that a new training meets them.',
+  means_hold:
+    'Means hold: share of 2,000 bootstrap resamples of the seeds in which all means meet their limits; not given below five seeds.',
   engine: 'Engine: the program that carried the training out.',
 } as const
 

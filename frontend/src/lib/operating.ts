@@ -1,12 +1,18 @@
 /** Constraints and objectives as they stand in the address: `c=epsilon<=4;accuracy@every:sex>=0.8~sure`. Pure. */
 import type { Constraint, MetricInfo, Objective } from '~/api'
+import { flag, name, numbers } from './search'
 
 export interface OperatingView {
   /** Constraints, separated by semicolons. */
   c?: string
-  /** Objectives in order; `*2` is a weight. */
+  /** Objectives in order; `*2` is a weight, `~0.01` what counts as a tie, `^low` that low is good. */
   o?: string
   rule?: 'weighted'
+  /** Also settings that mostly diverged or predict one class, and those whose claimed ε an audit refutes. */
+  ill?: boolean
+  alarms?: number[]
+  /** Horizontal axis of the figure. */
+  across?: string
 }
 
 const MOST = { constraints: 20, objectives: 10 }
@@ -69,6 +75,8 @@ function parseConstraint(text: string): Constraint | null {
   return { ...about, operator, threshold, judge, share: share ?? 1 }
 }
 
+const OBJECTIVE = /^(.+?)(?:\^(high|low))?(?:\*([^*~^]+))?(?:~([^*~^]+))?$/
+
 /** What is no constraint is dropped. */
 export function parseConstraints(text: string | undefined): Constraint[] {
   return (text ?? '')
@@ -89,20 +97,27 @@ export function parseObjectives(text: string | undefined): Objective[] {
   return (text ?? '')
     .split(';')
     .flatMap((one) => {
-      const [name = '', times] = one.trim().split('*')
-      const about = subject(name)
-      const weight = times === undefined ? 1 : finite(times)
-      if (!about || about.groups === 'every' || weight === null || weight <= 0) return []
-      return [{ ...about, groups: about.groups, weight }]
+      const found = OBJECTIVE.exec(one.trim())
+      const about = subject(found?.[1] ?? '')
+      const weight = found?.[3] === undefined ? 1 : finite(found[3])
+      const tolerance = found?.[4] === undefined ? undefined : finite(found[4])
+      if (!about || about.groups === 'every' || weight === null || weight <= 0 || weight > 1e6) return []
+      if (tolerance === null || (tolerance !== undefined && tolerance < 0)) return []
+      const side = found?.[2] && { higher: found[2] === 'high' }
+      return [
+        { ...about, groups: about.groups, weight, ...side, ...(tolerance !== undefined && { tolerance }) },
+      ]
     })
     .slice(0, MOST.objectives)
 }
 
 export function objectivesText(objectives: readonly Objective[]): string | undefined {
-  return (
-    objectives.map((one) => subjectText(one) + ((one.weight ?? 1) === 1 ? '' : `*${one.weight}`)).join(';') ||
-    undefined
-  )
+  const texts = objectives.map((one) => {
+    const side = typeof one.higher === 'boolean' ? (one.higher ? '^high' : '^low') : ''
+    const weight = (one.weight ?? 1) === 1 ? '' : `*${one.weight}`
+    return `${subjectText(one)}${side}${weight}${typeof one.tolerance === 'number' ? `~${one.tolerance}` : ''}`
+  })
+  return texts.join(';') || undefined
 }
 
 /** The part of an address that is about operating points, cleaned. */
@@ -110,7 +125,47 @@ export const operating = (raw: Record<string, unknown>): OperatingView => ({
   c: constraintsText(parseConstraints(typeof raw.c === 'string' ? raw.c.slice(0, 4000) : undefined)),
   o: objectivesText(parseObjectives(typeof raw.o === 'string' ? raw.o.slice(0, 4000) : undefined)),
   rule: raw.rule === 'weighted' ? 'weighted' : undefined,
+  ill: flag(raw.ill),
+  alarms: numbers(raw.alarms).length ? numbers(raw.alarms).slice(0, 1000) : undefined,
+  across: name(raw.across),
 })
+
+/** The one example that an empty page offers: private enough, and fair to the worst group. */
+export function example(partitions: readonly string[], metrics: readonly MetricInfo[]): OperatingView {
+  const limits = presets(metrics, partitions, []).map((one) => one.constraint)
+  const goals = metrics.some((one) => one.name === 'accuracy') ? 'accuracy' : undefined
+  return { c: constraintsText(limits), o: goals }
+}
+
+/** A share of one, which people also say in per cent. */
+export const isShare = (metric: MetricInfo | undefined): boolean => metric?.low === 0 && metric.high === 1
+
+/** "0.5 %" is 0.005, "0,8" is 0.8; null where it is no number. */
+export function parseNumber(text: string): number | null {
+  const clean = text.trim().replace('−', '-')
+  const percent = clean.endsWith('%')
+  const digits = (percent ? clean.slice(0, -1) : clean).trim().replace(/^(-?\d*),(\d+)$/, '$1.$2')
+  const value = finite(digits)
+  return value === null ? null : percent ? Number((value / 100).toPrecision(12)) : value
+}
+
+/** How a threshold stands in its field: small shares in per cent, all else as the metric has it. */
+export function numberText(value: number, share: boolean): string {
+  return share && value !== 0 && Math.abs(value) < 0.05
+    ? `${Number((100 * value).toPrecision(6))} %`
+    : String(value)
+}
+
+/** The scale of a slider: places from 0 to 1 over what settings have, logarithmic for what spans decades. */
+export function scaleOf(low: number, high: number, log: boolean) {
+  const curved = log && low > 0 && high > low
+  const span = high - low || Math.abs(high) || 1
+  return {
+    place: (value: number) => (curved ? Math.log(value / low) / Math.log(high / low) : (value - low) / span),
+    value: (place: number) =>
+      Number((curved ? low * (high / low) ** place : low + place * span).toPrecision(3)),
+  }
+}
 
 export interface Preset {
   label: string

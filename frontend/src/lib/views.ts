@@ -82,7 +82,7 @@ export const studies = (raw: Raw): StudiesView => ({
   up: flag(raw.up),
 })
 
-export interface StudyView extends TradeoffView {
+export interface StudyView extends TradeoffView, OperatingView {
   metric?: string
   attack?: string
   /** Budget at which subgroups and attacks are compared. */
@@ -113,6 +113,7 @@ export interface StudyView extends TradeoffView {
 
 export const study = (raw: Raw): StudyView => ({
   ...tradeoff(raw),
+  ...operating(raw),
   metric: name(raw.metric),
   attack: name(raw.attack),
   at: budget(raw.at),

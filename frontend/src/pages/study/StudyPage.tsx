@@ -12,6 +12,7 @@ import { useJobEvents } from '~/data/events'
 import { isLive, jobQuery } from '~/data/queries'
 import { ClippingSection } from './ClippingSection'
 import { NoiseSection } from './NoiseSection'
+import { OperatingSection } from './OperatingSection'
 import { ReductionSection } from './ReductionSection'
 import { ReproductionSection } from './ReproductionSection'
 import { RocSection } from './RocSection'
@@ -55,6 +56,7 @@ export function StudyPage() {
             <ReproductionSection job={job} />
             <ReductionSection job={job} />
             <SubgroupsSection job={job} />
+            <OperatingSection job={job} />
             <ClippingSection job={job} />
             <div className={classes.pair}>
               <RocSection job={job} />

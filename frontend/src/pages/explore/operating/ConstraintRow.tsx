@@ -1,14 +1,19 @@
-import { ActionIcon, Group, NumberInput, Select, Slider, Stack, Text } from '@mantine/core'
+import { ActionIcon, Group, List, Select, Slider, Text } from '@mantine/core'
 import { IconX } from '@tabler/icons-react'
-import type { Constraint, ConstraintFacts } from '~/api'
-import { MetricMenu } from '~/charts/AxisMenus'
-import { subgroupTitle } from '~/lib/format'
+import type { Constraint, ConstraintFacts, MetricInfo } from '~/api'
+import { Term } from '~/components/Term'
+import { isShare, numberText, scaleOf } from '~/lib/operating'
+import { NumberField } from './NumberField'
 import classes from './OperatingPoint.module.css'
+import { SubjectFields } from './SubjectFields'
 
 interface Props {
   constraint: Constraint
+  metric: MetricInfo | undefined
   facts?: ConstraintFacts
   subgroups: readonly string[]
+  /** What the server would not take of it. */
+  problems: readonly string[]
   onChange: (next: Constraint) => void
   onRemove: () => void
 }
@@ -16,53 +21,28 @@ interface Props {
 const JUDGES = [
   { value: 'mean', label: 'on the mean' },
   { value: 'sure', label: 'be sure (95 % end)' },
-  { value: 'share', label: 'in 90 % of seeds' },
+  { value: 'share', label: 'share of seeds' },
 ]
 
 /** One limit: what, which side, where, and how surely; the settings' numbers lie behind the slider. */
-export function ConstraintRow({ constraint, facts, subgroups, onChange, onRemove }: Props) {
-  const title = facts?.title ?? constraint.metric
-  const low = Math.min(facts?.low ?? constraint.threshold, constraint.threshold)
-  const high = Math.max(facts?.high ?? constraint.threshold, constraint.threshold)
-  const step = (high - low) / 200 || Math.abs(high) / 200 || 0.01
+export function ConstraintRow({ constraint, metric, facts, subgroups, problems, onChange, onRemove }: Props) {
+  const title = facts?.title ?? metric?.title ?? constraint.metric
+  const share = isShare(metric)
   const set = (part: Partial<Constraint>) => onChange({ ...constraint, ...part })
-  const groups = subgroups.flatMap((name) =>
-    name === 'all' || name.includes('=')
-      ? [{ value: `one:${name}`, label: subgroupTitle(name) }]
-      : [
-          { value: `one:${name}`, label: `Between groups of ${subgroupTitle(name)}` },
-          { value: `worst:${name}`, label: `Worst of ${subgroupTitle(name)}` },
-          { value: `every:${name}`, label: `Every group of ${subgroupTitle(name)}` },
-        ],
-  )
-  const chosen = `${constraint.groups ?? 'one'}:${constraint.subgroup ?? 'all'}`
-  if (!groups.some((one) => one.value === chosen)) groups.push({ value: chosen, label: chosen.slice(4) })
   return (
-    <Stack gap={4} className={classes.row}>
+    <li className={classes.row}>
       <Group gap="xs" align="flex-end">
-        <MetricMenu
-          label="Constraint on"
-          value={constraint.metric}
-          onChange={(metric) => set({ metric, subgroup: 'all', groups: 'one' })}
+        <SubjectFields
+          label="Limit on"
+          value={constraint}
+          subgroups={subgroups}
+          every
+          onMetric={(next) => set({ metric: next, subgroup: 'all', groups: 'one' })}
+          onChange={set}
         />
-        {constraint.metric !== 'epsilon' && (
-          <Select
-            size="xs"
-            label="Of"
-            w={{ base: '100%', sm: 190 }}
-            data={groups}
-            value={chosen}
-            searchable
-            allowDeselect={false}
-            onChange={(next) => {
-              const [kind = 'one', ...rest] = (next ?? chosen).split(':')
-              set({ groups: kind as Constraint['groups'], subgroup: rest.join(':') })
-            }}
-          />
-        )}
         <Select
           size="xs"
-          w={100}
+          w={{ base: '100%', xs: 100 }}
           label="Side"
           data={[
             { value: '<=', label: 'at most' },
@@ -72,21 +52,18 @@ export function ConstraintRow({ constraint, facts, subgroups, onChange, onRemove
           allowDeselect={false}
           onChange={(next) => next && set({ operator: next as Constraint['operator'] })}
         />
-        <NumberInput
-          size="xs"
-          w={110}
-          label={facts?.unit ? `Limit, ${facts.unit}` : 'Limit'}
-          aria-label={`Limit of ${title}`}
+        <NumberField
+          label={metric?.unit && !share ? `Limit, ${metric.unit}` : 'Limit'}
+          name={`Limit of ${title}`}
           value={constraint.threshold}
-          step={step}
-          decimalScale={6}
-          onChange={(next) => typeof next === 'number' && Number.isFinite(next) && set({ threshold: next })}
+          share={share}
+          onChange={(threshold) => threshold !== undefined && set({ threshold })}
         />
         {constraint.metric !== 'epsilon' && (
           <Select
             size="xs"
-            w={150}
-            label="Judged"
+            w={{ base: '100%', xs: 150 }}
+            label={<Term name="judged">Judged</Term>}
             data={JUDGES}
             value={constraint.judge ?? 'mean'}
             allowDeselect={false}
@@ -95,42 +72,97 @@ export function ConstraintRow({ constraint, facts, subgroups, onChange, onRemove
             }
           />
         )}
+        {constraint.judge === 'share' && constraint.metric !== 'epsilon' && (
+          <NumberField
+            label="Of seeds, %"
+            name={`Share of seeds for ${title}`}
+            width={90}
+            value={Number((100 * (constraint.share ?? 1)).toPrecision(6))}
+            check={(value) => (value > 0 && value <= 100 ? null : 'Expected more than 0 and at most 100.')}
+            onChange={(value) => value !== undefined && set({ share: value / 100 })}
+          />
+        )}
         <ActionIcon
           variant="subtle"
           color="gray"
+          size="lg"
           aria-label={`Remove the limit of ${title}`}
           onClick={onRemove}
         >
           <IconX size={15} />
         </ActionIcon>
       </Group>
-      {facts && <Histogram facts={facts} />}
-      <Slider
-        size="sm"
-        label={null}
-        min={low}
-        max={high}
-        step={step}
-        value={constraint.threshold}
-        thumbLabel={`Limit of ${title}`}
-        onChange={(threshold) => set({ threshold: Number(threshold.toPrecision(4)) })}
-      />
+      {problems.length > 0 && (
+        <List size="sm" role="alert" className={classes.problem}>
+          {problems.map((one) => (
+            <List.Item key={one}>{one}</List.Item>
+          ))}
+        </List>
+      )}
+      {facts && facts.low !== null && facts.high !== null && facts.high > facts.low && (
+        <Distribution
+          constraint={constraint}
+          facts={facts}
+          log={metric?.log ?? false}
+          share={share}
+          onChange={set}
+        />
+      )}
       {facts && (
-        <Text size="xs" c="dimmed">
-          {facts.sentence}
+        <Text size="sm" c="dimmed">
+          {facts.sentence}.
         </Text>
       )}
-    </Stack>
+    </li>
   )
 }
 
-function Histogram({ facts }: { facts: ConstraintFacts }) {
+interface DistributionProps {
+  constraint: Constraint
+  facts: ConstraintFacts
+  log: boolean
+  share: boolean
+  onChange: (part: Partial<Constraint>) => void
+}
+
+/** Where settings lie, and the limit as a handle among them. */
+function Distribution({ constraint, facts, log, share, onChange }: DistributionProps) {
+  const low = Math.min(facts.low ?? 0, constraint.threshold)
+  const high = Math.max(facts.high ?? 1, constraint.threshold)
+  const scale = scaleOf(low, high, log)
   const most = Math.max(1, ...facts.histogram.counts)
+  const { edges } = facts.histogram
+  const width = (i: number) => scale.place(edges[i + 1] ?? high) - scale.place(edges[i] ?? low)
+  const text = numberText(constraint.threshold, share)
   return (
-    <div className={classes.histogram} aria-hidden>
-      {facts.histogram.counts.map((count, i) => (
-        <span key={facts.histogram.edges[i]} style={{ height: `${(100 * count) / most}%` }} />
-      ))}
+    <div className={classes.distribution}>
+      <div className={classes.histogram} aria-hidden>
+        {facts.histogram.counts.map((count, i) => (
+          <span
+            key={edges[i]}
+            style={{
+              height: `${(100 * count) / most}%`,
+              left: `${100 * scale.place(edges[i] ?? low)}%`,
+              width: `calc(${100 * width(i)}% - 1px)`,
+            }}
+          />
+        ))}
+      </div>
+      <Slider
+        size="sm"
+        label={null}
+        min={0}
+        max={1}
+        step={0.005}
+        value={scale.place(constraint.threshold)}
+        thumbLabel={`Slider of the limit of ${facts.title}`}
+        thumbProps={{ 'aria-valuetext': text }}
+        onChange={(place) => onChange({ threshold: scale.value(place) })}
+      />
+      <Group justify="space-between" aria-hidden className={classes.ends}>
+        <span>{numberText(Number(low.toPrecision(3)), share)}</span>
+        <span>{numberText(Number(high.toPrecision(3)), share)}</span>
+      </Group>
     </div>
   )
 }

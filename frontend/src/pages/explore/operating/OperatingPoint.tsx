@@ -1,17 +1,29 @@
-import { Button, Group, Select, Skeleton, Stack, Text, Title, useComputedColorScheme } from '@mantine/core'
+import {
+  Button,
+  Group,
+  List,
+  SegmentedControl,
+  Skeleton,
+  Text,
+  Title,
+  useComputedColorScheme,
+} from '@mantine/core'
 import { useDebouncedValue, useMediaQuery } from '@mantine/hooks'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import type { Constraint, Objective, SettingVerdict } from '~/api'
+import type { Constraint, Objective, Question, SettingVerdict } from '~/api'
 import { MetricMenu } from '~/charts/AxisMenus'
 import { Plot } from '~/charts/Plot'
 import { Panel } from '~/components/Panel'
 import { ProblemNotice } from '~/components/ProblemNotice'
+import { Term } from '~/components/Term'
+import { problemOf } from '~/data/http'
 import { evaluationQuery, feasibleFigureQuery, useChoose } from '~/data/operating'
 import { catalogueQuery, jobQuery } from '~/data/queries'
 import { metricOf } from '~/lib/metrics'
 import {
   constraintsText,
+  example,
   type OperatingView,
   objectivesText,
   parseConstraints,
@@ -19,8 +31,14 @@ import {
   presets,
 } from '~/lib/operating'
 import { isGap, partitionsOf } from '~/lib/subgroups'
-import { Choices, ReasonDialog } from './Choices'
+import { fieldPath, problemsAt, sentence } from '~/spec/problems'
+import { Choices } from './Choices'
 import { ConstraintRow } from './ConstraintRow'
+import { Exceptions } from './Exceptions'
+import { ObjectiveRow } from './ObjectiveRow'
+import { Offers } from './Offers'
+import classes from './OperatingPoint.module.css'
+import { ReasonDialog } from './ReasonDialog'
 import { Verdicts } from './Verdicts'
 
 interface Props {
@@ -29,13 +47,15 @@ interface Props {
   onChange: (part: OperatingView) => void
   selected?: readonly number[]
   onSelect?: (setting: number) => void
+  /** Runs that finished later are left out; nothing can be chosen then. */
+  asOf?: string
 }
 
 /** Told to the server on a phone, which then writes labels on two lines. */
 const NARROW = 340
 
 /** What must hold, what should be best, and what a limit costs; the address holds all of it. */
-export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect = () => {} }: Props) {
+export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect = () => {}, asOf }: Props) {
   const theme = useComputedColorScheme('light')
   const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
   const { data: catalogue } = useQuery(catalogueQuery)
@@ -43,23 +63,34 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
   const constraints = parseConstraints(view.c)
   const objectives: Objective[] = view.o ? parseObjectives(view.o) : [{ metric: 'accuracy', weight: 1 }]
   const rule = view.rule ?? 'lexicographic'
-  const [settled] = useDebouncedValue(JSON.stringify({ job_ids: jobs, constraints, objectives, rule }), 150)
-  const question = JSON.parse(settled)
-  const { data, error, isPlaceholderData } = useQuery({
-    ...evaluationQuery(question),
-    enabled: jobs.length > 0,
-  })
+  const [settled] = useDebouncedValue(
+    JSON.stringify({
+      job_ids: jobs,
+      constraints,
+      objectives,
+      rule,
+      accept_degenerate: view.ill ?? false,
+      accept_alarms: view.alarms ?? [],
+      as_of: asOf,
+    }),
+    150,
+  )
+  const question: Question = JSON.parse(settled)
+  const ready = jobs.length > 0
+  const { data, error, isPlaceholderData } = useQuery({ ...evaluationQuery(question), enabled: ready })
   const y = objectives[0]
+  const across = view.across ?? 'epsilon'
   const figure = useQuery({
     ...feasibleFigureQuery({
       ...question,
-      x: 'epsilon',
+      x: across,
       y: y?.metric ?? 'accuracy',
-      subgroup: y?.subgroup,
+      // Of the worst of several groups no subgroup has the figure: everybody's is drawn.
+      subgroup: y?.groups === 'worst' ? undefined : y?.subgroup,
       theme,
       width: narrow ? NARROW : undefined,
     }),
-    enabled: jobs.length > 0,
+    enabled: ready,
   })
   const [chosen, setChosen] = useState<SettingVerdict | null>(null)
   const choose = useChoose()
@@ -67,7 +98,7 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
   const metrics = catalogue?.metrics ?? []
   const partitions = partitionsOf(details)
   const attacks = details.flatMap((job) => (job.spec.evaluation?.attacks ?? []).map((one) => one.name))
-  const subgroups = ['all', ...partitions, ...details.flatMap((job) => job.subgroups ?? [])]
+  const subgroups = [...new Set(['all', ...partitions, ...details.flatMap((job) => job.subgroups ?? [])])]
   const setAll = (next: Constraint[]) => onChange({ c: constraintsText(next) })
   const setGoals = (next: Objective[]) => onChange({ o: objectivesText(next) })
   const goalOf = (metric: string): Objective => ({
@@ -75,36 +106,78 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
     weight: 1,
     subgroup: isGap(metricOf(metrics, metric)) ? partitions[0] : 'all',
   })
-  const title = (one: Objective) => metricOf(metrics, one.metric)?.title ?? one.metric
+  const swap = (i: number, by: -1 | 1) => {
+    const next = [...objectives]
+    const moved = next.splice(i, 1)
+    next.splice(i + by, 0, ...moved)
+    setGoals(next)
+  }
+  const problems = error ? (problemOf(error).problems ?? []) : []
+  const at = (field: string) => problemsAt(problems, field).map(sentence)
+  const placed =
+    problems.length > 0 && problems.every((one) => /^(constraints|objectives)\.\d/.test(fieldPath(one.field)))
+  const total = objectives.reduce((sum, one) => sum + (one.weight ?? 1), 0)
+  const fresh = constraints.length === 0 && !view.o
 
   return (
-    <Panel aria-label="Operating point">
-      <Stack gap="sm" data-stale={isPlaceholderData || undefined}>
-        {data ? (
-          <Title order={2} size="h4">
-            {data.headline}
-          </Title>
-        ) : (
-          <Skeleton height={22} width="60%" />
-        )}
-        {error && <ProblemNotice error={error} />}
-        {constraints.map((one, i) => (
-          <ConstraintRow
-            // biome-ignore lint/suspicious/noArrayIndexKey: a limit has no name but its place.
-            key={i}
-            constraint={one}
-            facts={data?.constraints[i]}
-            subgroups={[...new Set(subgroups)]}
-            onChange={(next) => setAll(constraints.map((old, j) => (j === i ? next : old)))}
-            onRemove={() => setAll(constraints.filter((_, j) => j !== i))}
-          />
-        ))}
-        <Group gap="xs">
+    <Panel aria-label="Operating point" aria-busy={isPlaceholderData}>
+      <Title order={2} size="h4">
+        {data && !error ? `${data.headline}.` : 'Operating point'}
+      </Title>
+      {fresh && (
+        <Text size="sm" c="dimmed" mt={4} className={classes.sentences}>
+          Say what a setting must hold, such as a limit on ε and on the worst group’s accuracy, and what
+          should then be best. You see what meets it, why the rest does not, and what each limit costs.
+        </Text>
+      )}
+      {fresh && (
+        <Button mt="xs" size="xs" onClick={() => onChange(example(partitions, metrics))}>
+          Try an example:{' '}
+          {presets(metrics, partitions, [])
+            .map((one) => one.label)
+            .join(', ')}
+        </Button>
+      )}
+      {error && !placed && <ProblemNotice error={error} />}
+      {!data && !error && ready && (
+        <>
+          <Skeleton height={18} width="70%" mt="sm" />
+          <Skeleton height={220} mt="sm" />
+        </>
+      )}
+      {data && !error && (
+        <List size="sm" mt="xs" className={`${classes.sentences} ${isPlaceholderData ? classes.stale : ''}`}>
+          {data.sentences.map((one) => (
+            <List.Item key={one}>{one}.</List.Item>
+          ))}
+        </List>
+      )}
+
+      <section className={classes.part} aria-label="Limits">
+        <Title order={3} size="h5">
+          Limits
+        </Title>
+        <ul className={classes.list}>
+          {constraints.map((one, i) => (
+            <ConstraintRow
+              // biome-ignore lint/suspicious/noArrayIndexKey: a limit has no name but its place.
+              key={i}
+              constraint={one}
+              metric={metricOf(metrics, one.metric)}
+              facts={error ? undefined : data?.constraints[i]}
+              subgroups={subgroups}
+              problems={at(`constraints.${i}`)}
+              onChange={(next) => setAll(constraints.map((old, j) => (j === i ? next : old)))}
+              onRemove={() => setAll(constraints.filter((_, j) => j !== i))}
+            />
+          ))}
+        </ul>
+        <Group gap="xs" mt="xs">
           <Text size="sm">Add a limit:</Text>
           {presets(metrics, partitions, attacks).map((preset) => (
             <Button
               key={preset.label}
-              size="compact-xs"
+              size="compact-sm"
               variant="default"
               onClick={() => setAll([...constraints, preset.constraint])}
             >
@@ -112,121 +185,145 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
             </Button>
           ))}
         </Group>
-        <Group gap="xs" align="flex-end">
-          <Select
+        <Exceptions
+          ill={view.ill ?? false}
+          accepted={view.alarms ?? []}
+          alarms={data?.alarms ?? []}
+          onIll={(next) => onChange({ ill: next || undefined })}
+          onAccepted={(next) => onChange({ alarms: next.length ? next : undefined })}
+        />
+      </section>
+
+      <section className={classes.part} aria-label="Objectives">
+        <Group gap="sm">
+          <Title order={3} size="h5">
+            <Term name="objective_order">What should be best</Term>
+          </Title>
+          <SegmentedControl
             size="xs"
-            label="Best by"
-            w={150}
+            aria-label="How objectives are put together"
             data={[
-              { value: 'lexicographic', label: 'objectives in order' },
-              { value: 'weighted', label: 'weighted objectives' },
+              { value: 'lexicographic', label: 'In order' },
+              { value: 'weighted', label: 'Weighted' },
             ]}
             value={rule}
-            allowDeselect={false}
             onChange={(next) => onChange({ rule: next === 'weighted' ? 'weighted' : undefined })}
           />
-          {objectives.map((one, i) => (
-            <MetricMenu
-              // biome-ignore lint/suspicious/noArrayIndexKey: objectives are told apart by their order.
-              key={i}
-              label={`Objective ${i + 1}`}
-              value={one.metric}
-              onChange={(metric) => setGoals(objectives.map((old, j) => (j === i ? goalOf(metric) : old)))}
-            />
-          ))}
-          <Button size="xs" variant="default" onClick={() => setGoals([...objectives, goalOf('loss_gap')])}>
-            Add objective
-          </Button>
-          {objectives.length > 1 && (
-            <Button size="xs" variant="default" onClick={() => setGoals(objectives.slice(0, -1))}>
-              Remove last
-            </Button>
+          {rule === 'weighted' && objectives.length > 1 && (
+            <Text size="sm" c="dimmed">
+              Weights sum to {Number(total.toPrecision(4))}.
+            </Text>
           )}
         </Group>
-        {figure.data && !figure.data.empty && <Plot figure={figure.data} view={`${y?.metric}|feasible`} />}
-        {data && (
-          <>
-            {data.sentences.map((one) => (
-              <Text key={one} size="sm">
-                {one}.
-              </Text>
-            ))}
-            <Text size="xs" c="dimmed">
-              {data.caption}
-            </Text>
-            <Verdicts
-              evaluation={data}
-              objectives={objectives.map(title)}
-              selected={selected}
-              onSelect={onSelect}
-              onChoose={setChosen}
+        <ol className={classes.list}>
+          {objectives.map((one, i) => (
+            <ObjectiveRow
+              // biome-ignore lint/suspicious/noArrayIndexKey: objectives are told apart by their order.
+              key={i}
+              objective={one}
+              metric={metricOf(metrics, one.metric)}
+              place={i}
+              count={objectives.length}
+              weighted={rule === 'weighted'}
+              total={total}
+              subgroups={subgroups}
+              problems={at(`objectives.${i}`)}
+              onMetric={(metric) => setGoals(objectives.map((old, j) => (j === i ? goalOf(metric) : old)))}
+              onChange={(next) => setGoals(objectives.map((old, j) => (j === i ? next : old)))}
+              onMove={(by) => swap(i, by)}
+              onRemove={() => setGoals(objectives.filter((_, j) => j !== i))}
             />
-            {data.sensitivity.map((one) => (
-              <Group key={one.sentence} gap="xs" justify="space-between" wrap="nowrap">
-                <Text size="sm">{one.sentence}.</Text>
-                <Button
-                  size="compact-xs"
-                  variant="default"
-                  style={{ flexShrink: 0 }}
-                  aria-label={`Apply: ${one.sentence}`}
-                  onClick={() =>
-                    setAll(
-                      constraints.map((old, j) =>
-                        j === one.constraint ? { ...old, threshold: one.threshold } : old,
-                      ),
-                    )
-                  }
-                >
-                  Apply
-                </Button>
-              </Group>
-            ))}
-            {data.nearest.map((one) => (
-              <Group key={one.setting_id} gap="xs" justify="space-between" wrap="nowrap">
-                <Text size="sm">{one.sentence}.</Text>
-                <Button
-                  size="compact-xs"
-                  variant="default"
-                  style={{ flexShrink: 0 }}
-                  aria-label={`Apply: ${one.sentence}`}
-                  onClick={() =>
-                    setAll(
-                      constraints.map((old, j) => ({
-                        ...old,
-                        threshold: one.thresholds[j] ?? old.threshold,
-                      })),
-                    )
-                  }
-                >
-                  Apply
-                </Button>
-              </Group>
-            ))}
-            {data.weights.map((one) => (
-              <Text key={one.objective} size="sm">
-                {one.sentence}.
-              </Text>
-            ))}
-          </>
+          ))}
+        </ol>
+        {objectives.length < 10 && (
+          <Button
+            mt="xs"
+            size="compact-sm"
+            variant="default"
+            onClick={() => setGoals([...objectives, goalOf('loss_gap')])}
+          >
+            Add objective
+          </Button>
         )}
-        <Choices jobs={jobs} />
-      </Stack>
+      </section>
+
+      {data && !error && (
+        <section className={classes.part} aria-label="Answer">
+          <Group justify="space-between" align="flex-end" mb="xs">
+            <Title order={3} size="h5">
+              What remains
+            </Title>
+            <MetricMenu
+              label="Across"
+              value={across}
+              onChange={(next) => onChange({ across: next === 'epsilon' ? undefined : next })}
+            />
+          </Group>
+          {figure.error ? (
+            <ProblemNotice error={figure.error} />
+          ) : (
+            figure.data &&
+            !figure.data.empty && <Plot figure={figure.data} view={`${across}|${y?.metric}|feasible`} />
+          )}
+          <Verdicts
+            evaluation={data}
+            constraints={constraints}
+            objectives={objectives}
+            metrics={metrics}
+            selected={selected}
+            onSelect={onSelect}
+            onChoose={
+              asOf
+                ? undefined
+                : (verdict) => {
+                    choose.reset()
+                    setChosen(verdict)
+                  }
+            }
+          />
+          {asOf && (
+            <Text size="sm" c="dimmed" mt={4}>
+              This view is frozen. A setting is chosen on the present numbers: leave the frozen view to
+              choose.
+            </Text>
+          )}
+          <Text size="sm" c="dimmed" mt="xs" className={classes.sentences}>
+            {data.caption}
+          </Text>
+        </section>
+      )}
+      {data && !error && <Offers evaluation={data} constraints={constraints} onApply={setAll} />}
+      <Choices jobs={jobs} />
       <ReasonDialog
         key={chosen?.setting_id}
         title={`Choose ${chosen?.label ?? ''}`}
-        action="Choose"
+        action={chosen && chosen.status !== 'feasible' ? 'Choose anyway' : 'Choose'}
         opened={chosen !== null}
         pending={choose.isPending}
         error={choose.error}
         onClose={() => setChosen(null)}
-        onSave={(reason) =>
-          chosen &&
+        onSave={(reason) => {
+          if (!chosen) return
+          const { as_of: _, limit: __, ...asked } = question
           choose.mutate(
-            { ...question, setting_id: chosen.setting_id, reason },
+            { ...asked, setting_id: chosen.setting_id, reason, although: chosen.status !== 'feasible' },
             { onSuccess: () => setChosen(null) },
           )
-        }
-      />
+        }}
+      >
+        {chosen && chosen.status !== 'feasible' && (
+          <div role="note">
+            <Text size="sm" fw={600}>
+              It is not known to meet every limit, and the choice will say so:
+            </Text>
+            <List size="sm">
+              {chosen.reasons.map((one) => (
+                <List.Item key={one}>{one}.</List.Item>
+              ))}
+            </List>
+          </div>
+        )}
+      </ReasonDialog>
     </Panel>
   )
 }
