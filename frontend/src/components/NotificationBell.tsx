@@ -33,6 +33,7 @@ export function NotificationBell() {
       opened={open}
       onChange={(next) => !next && close()}
       position="right-end"
+      width="min(380px, calc(100vw - 24px))"
       withArrow
       trapFocus
       returnFocus

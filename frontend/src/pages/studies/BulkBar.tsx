@@ -27,7 +27,7 @@ export function BulkBar({ jobs, onClear, onDelete }: Props) {
       p="xs"
       role="toolbar"
       aria-label="Selected studies"
-      style={{ position: 'sticky', top: 8, zIndex: 5 }}
+      style={{ position: 'sticky', top: 'calc(var(--app-shell-header-offset, 0rem) + 8px)', zIndex: 5 }}
     >
       <Group gap="xs">
         <Text size="sm" fw={500} role="status" mr="auto">
