@@ -224,8 +224,9 @@ def test_an_altered_row_is_an_alarm(server, study, settings, visitor):
     expect(alarm).to_be_visible(timeout=15 * SECONDS)
     expect(alarm).to_contain_text(f"Entry 2 (commented by {BEN}) was edited.")
     expect(page.get_by_text("altered", exact=True)).to_be_visible()
-    # Nobody decides on it any more.
-    expect(page.get_by_role("button", name="Decide")).to_have_count(0)
+    # Nobody decides on it or adds to it any more.
+    for button in ("Decide", "Comment", "Answer"):
+        expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
     page.get_by_role("tab", name=re.compile("^History")).click()
     expect(page.get_by_text(re.compile("History intact"))).to_have_count(0)
 

@@ -71,7 +71,9 @@ export function Discussion({ review, names, people, you, anchor, onAnchor, input
   return (
     <Panel title={<span id="discussion">Discussion</span>} aria-label="Discussion">
       <Announcer review={review} names={names} you={you} />
-      {you ? (
+      {!review.verification.intact ? (
+        <Text size="sm">The review was altered outside of it and takes no further entry.</Text>
+      ) : you ? (
         <form
           onSubmit={(event) => {
             event.preventDefault()
@@ -144,7 +146,7 @@ export function Discussion({ review, names, people, you, anchor, onAnchor, input
               unsent={answers.length ? answers : NONE}
               names={names}
               people={people}
-              you={you}
+              you={review.verification.intact ? you : null}
               maySettle={Boolean(review.you?.role) || thread.comments[0]?.person === you}
               draftKey={`review ${review.id} ${thread.id}`}
               actions={actions}

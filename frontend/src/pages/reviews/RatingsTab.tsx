@@ -16,7 +16,7 @@ interface Props {
 /** Rating tasks of a review. */
 export function RatingsTab({ review, people, you }: Props) {
   const [making, setMaking] = useState(false)
-  const may = Boolean(review.you?.role)
+  const may = review.verification.intact && Boolean(review.you?.role)
   return (
     <Panel
       title="Blind ratings"

@@ -47,7 +47,7 @@ describe('the figure of the frozen numbers', () => {
   })
 
   it('leaves small groups hollow and lets no name be markup', () => {
-    expect((data[0]?.marker as { symbol: string[] }).symbol).toEqual(['circle', 'circle-open'])
+    expect(data[0]?.marker).toMatchObject({ symbol: ['circle', 'circle-open'] })
     const layout = figure.figure.layout as { yaxis: { ticktext: string[] } }
     expect(layout.yaxis.ticktext[0]).toBe('&lt;b&gt;s=1&lt;/b&gt;')
     expect(JSON.stringify(data)).not.toMatch(/<a |<b>/)
