@@ -51,10 +51,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure in light colours, and the same figure in dark ones."""
+    """A figure in light colours, and the same figure in dark ones; and both for a narrow page, if there are such."""
 
     light: Figure
     dark: Figure
+    narrow: Figure | None = None
+    narrow_dark: Figure | None = None
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,12 @@ def _drawing(block: Drawing, names: _Names) -> str:
         if rows
         else ""
     )
-    data = json_inside({"figure": figure.figure, "dark": list(changes(figure.figure, block.dark.figure))})
+    # Each variant as what differs from another one: colours, and on a narrow page texts and margins.
+    stored = {"figure": figure.figure, "dark": list(changes(figure.figure, block.dark.figure))}
+    if block.narrow is not None and block.narrow_dark is not None:
+        stored["narrow"] = list(changes(figure.figure, block.narrow.figure))
+        stored["narrowDark"] = list(changes(block.narrow.figure, block.narrow_dark.figure))
+    data = json_inside(stored)
     size = len(data.encode())
     if size > MOST_FIGURE_BYTES or names.bytes + size > MOST_FIGURES_BYTES:
         picture = f'<p class="note">Not drawn here: it takes {_megabytes(size)}. The table has its numbers.</p>'

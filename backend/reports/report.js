@@ -21,21 +21,22 @@
     return figure;
   }
 
-  function figureOf(plot, dark) {
+  function figureOf(plot, dark, narrow) {
     var stored = JSON.parse(document.getElementById(plot.id + "-data").textContent);
-    return dark ? patched(stored.figure, stored.dark) : stored.figure;
+    var figure = stored.figure;
+    if (narrow && stored.narrow) {
+      figure = patched(figure, stored.narrow);
+      return dark ? patched(figure, stored.narrowDark) : figure;
+    }
+    return dark ? patched(figure, stored.dark) : figure;
   }
 
-  /* A narrow figure cannot have a wide margin for the names at its curves' ends: they go below it as text. */
-  function fitted(plot, figure, width) {
-    var layout = figure.layout, margin = layout.margin || {};
+  function fitted(figure, width) {
+    var layout = figure.layout;
     layout.width = width;
     layout.autosize = false;
     layout.dragmode = width < 520 ? false : (layout.dragmode || "zoom");
-    if (width < 520) {
-      layout.font = Object.assign({}, layout.font, { size: 11 });
-      if ((margin.r || 0) > width * 0.34) layout.margin = Object.assign({}, margin, { r: Math.round(width * 0.34) });
-    }
+    if (width < 520) layout.font = Object.assign({}, layout.font, { size: 11 });
     return layout;
   }
 
@@ -43,9 +44,10 @@
     var dark = root.dataset.theme === "dark" && !printing;
     var width = printing ? 680 : Math.max(280, Math.floor(plot.clientWidth));
     try {
-      var figure = figureOf(plot, dark);
+      var figure = figureOf(plot, dark, width < 520);
       plot.dataset.drawn = width + (dark ? "d" : "l");
-      return Plotly.react(plot, figure.data, fitted(plot, figure, width), config);
+      plot.style.minHeight = figure.layout.height ? figure.layout.height + "px" : "";
+      return Plotly.react(plot, figure.data, fitted(figure, width), config);
     } catch (error) {
       plot.dataset.failed = "";
       plot.textContent = "This figure cannot be drawn here; the table below has its numbers.";

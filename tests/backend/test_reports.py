@@ -145,7 +145,7 @@ def test_it_says_data_privacy_methods_and_versions(client, study, read):
     sizes = {row[0]: row for row in read.table("Subgroup", "Marked")}
     assert sizes["Other"][1].startswith("small")
     assert sizes["White"][1] == ""
-    assert sizes["Female"][4] == synthetic.SEXES["sex=Female"]
+    assert sizes["Female"][3] == synthetic.SEXES["sex=Female"]
     settings_ = read.table("Setting", "Configuration", "ε", "Runs")
     assert len(settings_) == 7
     curves = client.get("/api/curves", params={"job_id": study, "y": "loss_gap"}).json()["curves"]
@@ -305,3 +305,13 @@ def test_python_and_the_command_line_give_the_same_files(client, study, monkeypa
         assert answer.exit_code == 0, answer.output
         assert moment.sub("", answer.output).strip() == moment.sub("", client.get(path, params=params).text).strip()
     assert CliRunner().invoke(app, ["report", "x", "--review", "--setting", "1"]).exit_code == 1
+
+
+def test_findings_are_claims_with_a_test_or_say_that_there_is_none(client, database, study, read):
+    assert "The data support no sentence that compares methods: there are too few seeds" in read.text
+    job = client.post("/api/jobs", json=synthetic.spec(seeds=10)).json()["id"]
+    synthetic.measure(database, job)
+    found = Naive(report(client, job).text).text
+    sentence = client.get("/api/figures/tradeoff", params={"job_id": job, "y": "loss_gap"}).json()["title"]
+    assert "p = " in sentence
+    assert found.count(sentence) >= 2, "among the findings and above its figure"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend import __version__
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words, is_family
+from backend.analysis.significance import FEWEST_PAIRS
 from backend.analysis.table import RunTable
 from backend.api.services import alarms, charts, pictures, reproduction, views
 from backend.api.services.tables import RunSet, catalogue_of, run_set, words_of
@@ -52,7 +54,12 @@ HEADLINE = ("loss_gap", "worst_group_accuracy", "accuracy", "loss", "accuracy_ga
 MOST_TRADEOFFS = 3
 #: Rows of the report's longest tables; the CSV file has all.
 MOST_ROWS, MOST_SETTINGS, MOST_RUNS = 2000, 300, 500
+#: Pixels of the narrow variant of a figure.
+NARROW = 340
 ACCOUNTANTS = {"rdp": "RDP", "prv": "PRV", "pld": "PLD"}
+#: What a sentence with numbers in it has, and a title that only names what is drawn has not.
+_FINDING = re.compile(r"\bp = |\d %|\bpoints\b|passes its test|refute|predicts one class|leaks")
+_TOO_FEW = "no paired test can reach"
 ELSEWHERE = "The CSV file of the measurements has all of them."
 
 
@@ -196,11 +203,15 @@ def _figures(got: Gathered) -> tuple[list[Drawing], list[str]]:
         if light.empty is not None:
             left_out.append(f"{light.title}: {light.empty}")
         else:
-            drawn.append(Drawing(light, make("dark")))
+            drawn.append(Drawing(light, make("dark"), make("light", NARROW), make("dark", NARROW)))
     return drawn, left_out
 
 
-Make = Callable[[Literal["light", "dark"]], Figure]
+class Make(Protocol):
+    """Draws a figure in one theme; for a page of that many pixels, where it is given."""
+
+    def __call__(self, theme: Literal["light", "dark"], width: int | None = None) -> Figure:
+        """The figure."""
 
 
 def _wanted(got: Gathered) -> Iterable[Make]:
@@ -209,9 +220,13 @@ def _wanted(got: Gathered) -> Iterable[Make]:
 
     def picture(name: str, **how: object) -> Make:
         base = {"job_id": request.job_id, "as_of": request.as_of, "split": split, "setting": None}
-        return lambda theme: pictures.figure(
-            got.session, name, pictures.Request.model_validate({**base, **_only(request), **how, "theme": theme})
-        )
+
+        def make(theme: Literal["light", "dark"], width: int | None = None) -> Figure:
+            look = {"theme": theme, "width": width}
+            wanted = pictures.Request.model_validate({**base, **_only(request), **how, **look})
+            return pictures.figure(got.session, name, wanted)
+
+        return make
 
     ranked = [name for name in HEADLINE if got.has(name)]
     first_one = [request.y] if request.y is not None else []
@@ -230,17 +245,20 @@ def _wanted(got: Gathered) -> Iterable[Make]:
     if any(job.preset for job in got.jobs) and not request.setting:
         for job in got.jobs:
             if job.preset and job.status in ENDED:
-                yield lambda theme, id=job.id: _reproduction_figure(got.session, id, theme)  # type: ignore[misc]
+                yield _reproduction(got.session, job.id)
 
 
 def _only(request: Request) -> dict[str, list[int]]:
     return {"settings": request.setting} if request.setting else {}
 
 
-def _reproduction_figure(session: Session, job_id: str, theme: Literal["light", "dark"]) -> Figure:
+def _reproduction(session: Session, job_id: str) -> Make:
     from backend.api.services import comparisons
 
-    return comparisons.reproduction_figure(session, job_id, None, theme, None)
+    def make(theme: Literal["light", "dark"], width: int | None = None) -> Figure:
+        return comparisons.reproduction_figure(session, job_id, None, theme, width)
+
+    return make
 
 
 # --- sections ---------------------------------------------------------------------------------------------------------
@@ -280,8 +298,7 @@ def _lead(got: Gathered) -> list[Block]:
 
 
 def _findings(got: Gathered, figures: Sequence[Drawing]) -> list[Block]:
-    sentences = [f"{drawing.light.title}." for drawing in figures]
-    blocks: list[Block] = [Listing(list(dict.fromkeys(sentences)))] if sentences else [Text("No results yet.")]
+    blocks = said_of(figures)
     if got.request.setting:
         return blocks
     for job in got.jobs:
@@ -292,6 +309,19 @@ def _findings(got: Gathered, figures: Sequence[Drawing]) -> list[Block]:
                 continue
             blocks.append(Text(f"Claims of the preset {tested.preset}, by this rule: {tested.rule}"))
             blocks.append(Listing([f"{v.statement}: {v.sentence}" for v in tested.verdicts]))
+    return blocks
+
+
+def said_of(figures: Sequence[Drawing]) -> list[Block]:
+    """What the figures found. A title that only says what is shown is no finding; where there is none, it says so."""
+    if not figures:
+        return [Text("No results yet.")]
+    found = list(dict.fromkeys(f"{one.light.title}." for one in figures if _FINDING.search(one.light.title)))
+    blocks: list[Block] = [Listing(found)] if found else []
+    if not any("p = " in one for one in found):
+        few = any(_TOO_FEW in one.light.caption for one in figures)
+        why = f": there are too few seeds, with fewer than {FEWEST_PAIRS} no paired test can pass" if few else ""
+        blocks.append(Text(f"The data support no sentence that compares methods{why}."))
     return blocks
 
 
@@ -416,11 +446,13 @@ def sizes_table(got: Gathered) -> Table | None:
     if not found:
         return None
     rows: list[Sequence[Cell]] = []
+    measured = [split for split in ("train", "validation", "test") if any(split in one for _, one in found)]
     for subgroup, splits in found:
         small = [split for split, n in splits.items() if n < SMALL_N]
         mark = f"small: fewer than {SMALL_N} rows" if small else ""
-        rows.append([got.words.subgroup(subgroup), mark, *(splits.get(s) for s in ("train", "validation", "test"))])
-    heads = columns("Subgroup", "Marked", "Training rows", "Validation rows", "Test rows", words=2)
+        rows.append([got.words.subgroup(subgroup), mark, *(splits.get(split) for split in measured)])
+    titles = {"train": "Training rows", "validation": "Validation rows", "test": "Test rows"}
+    heads = columns("Subgroup", "Marked", *(titles[split] for split in measured), words=2)
     return Table("Rows of every subgroup, the fewest of any run", heads, rows)
 
 
