@@ -31,7 +31,7 @@ def plain(text: str) -> str:
     # A renderer of GitHub's kind makes links of bare addresses.
     text = re.sub(r"(?i)(://|mailto:|xmpp:|www\.)", lambda m: m[0].replace(":", "&#58;").replace(".", "&#46;"), text)
     text = text.replace("@", "&#64;")
-    if re.match(r"\d+[.)]", text):
+    if re.match(r"\d+[.)](\s|$)", text):
         text = re.sub(r"[.)]", lambda m: f"&#{ord(m[0])};", text, count=1)
     return re.sub(r"^[+\-=]", lambda m: "\\" + m[0], text)
 

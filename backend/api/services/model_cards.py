@@ -112,7 +112,7 @@ def _details(got: Gathered, row: SettingRow, setting: Setting) -> list[Block]:
     ]
     return [
         Facts(pairs),
-        *reports.versions_blocks(got),
+        *(block for block in reports.versions_blocks(got) if isinstance(block, Facts)),
         Blank("Person or organisation that developed the model and answers for it."),
         Blank("Licence of the model, and how it is to be cited."),
         Blank("Where questions and comments go."),

@@ -7,7 +7,7 @@ import { ProblemNotice } from '~/components/ProblemNotice'
 import { unwrap } from '~/data/http'
 import { useSubmitStudy } from '~/data/mutations'
 import type { Spec } from '~/data/types'
-import { plural } from '~/lib/format'
+import { integer, plural } from '~/lib/format'
 import { type BundleFile, readBundle } from './bundle'
 
 /** A rerun bundle from a file: what differs here, then one click to train the same study again. */
@@ -81,7 +81,7 @@ function Checked({ name, check, busy, onSubmit }: CheckedProps) {
     <Alert color={check.same_runs === check.runs ? 'teal' : 'yellow'} title={name ?? 'Rerun bundle'}>
       <Text size="sm">
         {check.sentence}
-        {check.measured > 0 && ` ${plural(check.measured, 'run')} of them measured here already.`}
+        {check.measured > 0 && ` ${integer(check.measured)} of them measured here already.`}
       </Text>
       {check.differences.length > 0 && (
         <Table.ScrollContainer minWidth={480} mah={280} mt="sm">
