@@ -155,13 +155,14 @@ export function ExplorePage() {
           <OperatingPoint
             jobs={jobs}
             view={view}
+            asOf={view.asOf}
             selected={selected}
             onSelect={(setting) => choose(new Set([setting]))}
             onChange={set}
           />
         </Box>
       )}
-      <SelectionBar jobs={jobs} selected={selected} labels={labels} onClear={clear} />
+      <SelectionBar jobs={jobs} selected={selected} labels={labels} asOf={view.asOf} onClear={clear} />
     </>
   )
 }

@@ -10,6 +10,8 @@ interface Props {
   selected: readonly number[]
   /** Names of the settings that are known, by setting. */
   labels: ReadonlyMap<number, string>
+  /** Results that finished later are not drawn, nor reported. */
+  asOf?: string
   onClear: () => void
 }
 
@@ -17,7 +19,7 @@ interface Props {
 const MOST_COMPARED = 6
 
 /** What is selected, and what can be done with it; Escape clears it. */
-export function SelectionBar({ jobs, selected, labels, onClear }: Props) {
+export function SelectionBar({ jobs, selected, labels, asOf, onClear }: Props) {
   useHotkeys([['Escape', () => selected.length > 0 && onClear()]])
   const names = selected.flatMap((one) => labels.get(one) ?? [])
   const few = selected.length <= MOST_COMPARED
@@ -45,7 +47,7 @@ export function SelectionBar({ jobs, selected, labels, onClear }: Props) {
             >
               Start a review
             </Button>
-            <ReportMenu jobs={jobs} settings={selected} size="xs" />
+            <ReportMenu jobs={jobs} settings={selected} asOf={asOf} size="xs" />
             <Button size="xs" variant="default" onClick={onClear}>
               Clear (Esc)
             </Button>
