@@ -267,6 +267,58 @@ def jobs(
                 print(f"{job.id}  {job.status:<9}  {done:>11}  {job.created_at:%Y-%m-%d %H:%M}  {job.name}")
 
 
+@app.command()
+def choose(
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of studies.")],
+    limit: Annotated[
+        list[str] | None, typer.Option(help="What must hold, such as 'epsilon<=4' or 'accuracy@worst:sex>=0.8~sure'.")
+    ] = None,
+    best: Annotated[
+        list[str] | None, typer.Option(help="What should be best, in order, such as accuracy or 'loss_gap@sex*2'.")
+    ] = None,
+    weighted: Annotated[bool, typer.Option("--weighted", help="Weigh the objectives instead of their order.")] = False,
+    setting: Annotated[int | None, typer.Option(help="Choose this setting; without it nothing is stored.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; kept with the choice.")] = None,
+    person: Annotated[str | None, typer.Option("--as", help="Who chooses; names are not verified.")] = None,
+    although: Annotated[bool, typer.Option("--although", help="Choose it although it is not feasible.")] = False,
+    url: Url = DEFAULT_URL,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False,
+) -> None:
+    """Show which settings meet limits and which is best, or choose one of them. Exit status 1: none meets them."""
+    from backend.contracts import operating_text
+
+    if setting is not None and not (reason and person):
+        _fail("Choosing needs --reason and --as.")
+    try:
+        rule: dict[str, Any] = {
+            "constraints": [operating_text.constraint(one) for one in limit or []],
+            "objectives": [operating_text.objective(one) for one in best or []],
+            "rule": "weighted" if weighted else "lexicographic",
+        }
+    except ValueError as error:
+        _fail(str(error))
+    with _client(url) as client:
+        if setting is not None:
+            chosen = client.choose(
+                *jobs, setting_id=setting, reason=reason or "", person=person or "", although=although, **rule
+            )
+            named = f"{chosen.person} chose {chosen.numbers.verdict.label}: {chosen.id}"
+            print(chosen.model_dump_json() if as_json else _printable(named))
+            return
+        answer = client.evaluate(*jobs, **rule)
+    if as_json:
+        print(answer.model_dump_json())
+    else:
+        lines = [f"{answer.headline}.", *(f"{one}." for one in answer.sentences), ""]
+        lines += [f"{one.setting_id:>6}  {one.label}{' (tied)' if one.tied else ''}" for one in answer.met]
+        lines += [f"{one.sentence}." for one in answer.nearest]
+        lines += [f"{one.sentence}." for one in answer.sensitivity]
+        lines += [f"{one.sentence}." for one in answer.weights]
+        print("\n".join(_printable(line) for line in lines))
+    if not answer.feasible:
+        raise typer.Exit(1)
+
+
 @review.command("list")
 def list_reviews(
     url: Url = DEFAULT_URL,

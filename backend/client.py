@@ -15,12 +15,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TextIO, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from backend.contracts.bundles import Bundle, BundleCheck, Verification
 from backend.contracts.catalogue import Catalogue
+from backend.contracts.operating_points import Choice, Feasibility, OperatingPoint, Question
 from backend.contracts.public import (
     Curves,
     Figure,
@@ -152,6 +154,36 @@ class Client:
     def export_review(self, review_id: str) -> ReviewExport:
         """Snapshot and history as one document."""
         return self._get(f"/api/reviews/{review_id}/export", ReviewExport)
+
+    # --- operating points ---
+
+    def evaluate(self, *job_ids: str, **rule: Any) -> Feasibility:
+        """Which settings of these studies meet constraints, which is best, and what each limit costs.
+
+        `rule` has the fields of `Question`: constraints, objectives, rule, accept_degenerate, accept_alarms, limit.
+        """
+        asked = Question.model_validate({**rule, "job_ids": list(job_ids)})
+        answer = self._ask("POST", "/api/operating-points/evaluate", json=asked.model_dump(mode="json"))
+        return self._read(answer, Feasibility)
+
+    def choose(self, *job_ids: str, setting_id: int, reason: str, person: str, **rule: Any) -> OperatingPoint:
+        """Chooses a setting under a rule, in somebody's name; `although=True` for one that is not feasible."""
+        choice = Choice.model_validate({**rule, "job_ids": list(job_ids), "setting_id": setting_id, "reason": reason})
+        headers = {"Equipoise-Person": quote(person)}
+        body = choice.model_dump(mode="json")
+        return self._read(self._ask("POST", "/api/operating-points", json=body, headers=headers), OperatingPoint)
+
+    def choices(self, *job_ids: str) -> list[OperatingPoint]:
+        """What was chosen, newest first; withdrawn choices say so."""
+        return list(self._pages("/api/operating-points", OperatingPoint, job_id=list(job_ids)))
+
+    def withdraw(self, point_id: str, *, reason: str, person: str) -> OperatingPoint:
+        """Says that a choice no longer stands; it stays on record."""
+        headers = {"Equipoise-Person": quote(person)}
+        answer = self._ask(
+            "POST", f"/api/operating-points/{point_id}/withdraw", json={"reason": reason}, headers=headers
+        )
+        return self._read(answer, OperatingPoint)
 
     # --- studies ---
 

@@ -35,7 +35,7 @@ EPSILON_TOLERANCE = 1e-3
 #: Relative error of the grid on which the noise of `prv` is looked for first.
 COARSE = 2e-2
 #: Raised when an answer changes for another reason than the above.
-FORMAT = 3
+FORMAT = 4
 
 
 def epsilon(

@@ -51,7 +51,7 @@ def epsilon(
     """Epsilon of `steps` steps at `delta`; `upper` is what may be claimed.
 
     Renyi accounting is an upper bound too. It caps `upper`, which therefore never exceeds it, also where delta is so
-    small that rounding in the transform would swamp it (below about 1e-12).
+    small that rounding in the transform could swamp it (below about 3e-15 times the steps).
     """
     loose = accounting.epsilon(noise_multiplier, delta, sampling_rate, steps)
     if sampling_rate == 0 or steps == 0:
@@ -95,10 +95,18 @@ class _Window:
 def _window(step: _Step, steps: int, delta_error: float) -> _Window:
     """Tails of delta_error / 8 for all steps and delta_error / (16 steps) for one, on each side and in each direction.
 
-    By Chernoff's bound P(S > L) <= exp((a - 1) (steps D_a - L)) for every order a, D_a being the Renyi divergence.
-    The left tail of the one direction is E[exp(-a S)] = exp((a - 1) steps D_a) of the other, whose divergence is
-    not larger (Mironov, Talwar and Zhang 2019, theorem 5), and is thereby bounded by the same L. With Hoeffding's
-    delta_error / 6 for the grid that is less than delta_error.
+    Right tail: the loss of P against Q is S = log P / Q under P, so that E[exp((a - 1) S)] = exp((a - 1) D_a(P, Q)) by
+    the definition of the Renyi divergence D_a, and by Chernoff P(S > L) <= exp((a - 1) (D_a(P, Q) - L)) for all a > 1.
+    That is at most t for L = D_a(P, Q) + log(1 / t) / (a - 1), and the smallest of them over the orders is taken.
+    Left tail: E[exp(-a S)] = E under Q of (Q / P)^(a - 1) = exp((a - 1) D_a(Q, P)), hence P(S < -L) <=
+    exp((a - 1) D_a(Q, P) - a L), for L >= 0 not more than the right tail of Q against P. Of the two divergences that
+    of the mixture against the Gaussian, used here, is the larger one (Mironov, Talwar and Zhang 2019, theorem 5).
+
+    Sum of what may differ, each a probability in a coupling of true and computed loss: a step outside of the window
+    of one, steps * 2 * delta_error / (16 steps) = delta_error / 8; rounding errors, independent, of mean zero and in an
+    interval as wide as the mesh, that sum to more than eps_error, 2 exp(-2 eps_error^2 / (steps mesh^2)) =
+    delta_error / 6 (Hoeffding); a sum outside of the circle, 2 * delta_error / 8. Else the two are within eps_error.
+    Together 13 / 24 of delta_error, and delta is the mean of a monotone function of the loss between 0 and 1.
     """
     orders = np.asarray(TAIL_ORDERS)
     one = accounting.rdp(step.sigma, step.q, 1, TAIL_ORDERS)
@@ -185,6 +193,20 @@ def _power(base: Complexes, exponent: int) -> Complexes:
         base = base * base
 
 
+def _rounding(spectrum: Complexes, mass: Floats, steps: int) -> float:
+    """Most that rounding may add up to over half of the circle, in probability.
+
+    The transform of `mass` errs by at most u log2(n) times its Euclidean norm, u = 2^-52, evenly over the modes.
+    A power of X carries `steps` times the relative error of X and as many roundings of products, so that mode j errs by at most
+    u steps (2 + log2(n) ||mass||) |X_j|^(steps - 1), and the transform back adds u log2(n) |X_j|^steps. By Parseval and
+    Cauchy and Schwarz the errors of n cells, summed without sign, are at most the Euclidean norm of those of n modes.
+    """
+    log_size = math.log2(len(mass))
+    weight = steps * (2 + log_size * float(np.linalg.norm(mass))) + log_size
+    modes = np.abs(spectrum) ** (2 * (steps - 1))
+    return float(np.finfo(np.float64).eps * weight * math.sqrt(2 * float(modes.sum())))
+
+
 def _one_direction(
     step: _Step, steps: int, delta: float, delta_error: float, eps_error: float, window: _Window, mesh: float, add: bool
 ) -> tuple[float, float, float]:
@@ -205,8 +227,7 @@ def _one_direction(
     spectrum = fft.rfft(padded)
     powered = _power(spectrum, steps)
     circle = fft.irfft(powered, size)
-    # Each mode carries the rounding of the transform, times steps for the power; they add up at worst.
-    rounding = np.finfo(np.float64).eps * (steps + math.log2(size)) * float(np.abs(powered).sum()) * 2 / math.sqrt(size)
+    rounding = _rounding(spectrum, padded, steps)
     spare = delta_error + rounding
     # Losses below 0, the second half of the circle, do not matter, save those that the shift makes positive.
     before = math.ceil(steps * max(shift, 0.0) / mesh)

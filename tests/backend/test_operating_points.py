@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 from sqlalchemy import select, update
+from typer.testing import CliRunner
 
+from backend import cli
+from backend.client import Client, RequestRefused
+from backend.contracts import operating_text
+from backend.contracts.operating_points import Constraint
 from backend.store.tables import MeasurementRow, RunRow, SeriesRow, SettingRow
 from tests.backend import synthetic
+from tests.backend.test_client import Through
 
 ABEL = {"Equipoise-Person": "Abel"}
 
@@ -326,3 +332,79 @@ def test_choices_are_listed_page_by_page_newest_first(client, study):
             break
     assert seen == ids[::-1]
     assert client.get("/api/operating-points", params={"cursor": "nonsense"}).status_code == 422
+
+
+# --- the client and the shell -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epsilon<=4", {"metric": "epsilon", "operator": "<=", "threshold": 4}),
+        ("accuracy@worst:sex & race/validation>=80 %~sure",
+         {"metric": "accuracy", "subgroup": "sex & race", "groups": "worst", "split": "validation", "operator": ">=",
+          "threshold": 0.8, "judge": "sure"}),
+        ("loss@age=<=30<=1~0.9",
+         {"metric": "loss", "subgroup": "age=<=30", "operator": "<=", "threshold": 1, "judge": "share", "share": 0.9}),
+    ],
+)  # fmt: skip
+def test_limits_are_read_as_the_address_has_them(text, expected):
+    assert operating_text.constraint(text) == Constraint.model_validate(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epsilon", "such as epsilon<=4"),
+        ("epsilon<=four", "is no number"),
+        ("loss<=1~2", "share"),
+        ("loss@worst:all<=1", "needs an attribute"),
+    ],
+)
+def test_what_is_no_limit_says_what_was_expected(text, said):
+    with pytest.raises(ValueError, match=said):
+        operating_text.constraint(text)
+
+
+def test_objectives_are_read_with_side_weight_and_tolerance():
+    found = operating_text.objective("selection_rate@sex^low*2~0.01")
+    assert (found.metric, found.subgroup, found.higher, found.weight, found.tolerance) == (
+        "selection_rate", "sex", False, 2, 0.01,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="is no number"):
+        operating_text.objective("loss*heavy")
+
+
+def test_the_client_evaluates_chooses_lists_and_withdraws(client, study):
+    with Client("http://localhost", transport=Through(client)) as equipoise:
+        rule = {"constraints": [operating_text.constraint("epsilon<=2")], "objectives": [{"metric": "loss"}]}
+        answer = equipoise.evaluate(study, **rule)
+        assert answer.winner is not None
+        chosen = equipoise.choose(study, setting_id=answer.winner, reason="It holds", person="Zoë", **rule)
+        assert (chosen.person, chosen.setting_id) == ("Zoë", answer.winner)
+        assert equipoise.choices(study) == [chosen]
+        other = next(one for one in answer.others if one.status == "infeasible")
+        with pytest.raises(RequestRefused, match="although"):
+            equipoise.choose(study, setting_id=other.setting_id, reason="No", person="Zoë", **rule)
+        assert equipoise.withdraw(chosen.id, reason="Newer data", person="Ben").withdrawn is not None
+        assert [one.withdrawn is not None for one in equipoise.choices(study)] == [True]
+
+
+def test_the_shell_shows_and_chooses(client, study, monkeypatch):
+    monkeypatch.setattr(cli, "_client", lambda url: Client("http://localhost", transport=Through(client)))
+    runner = CliRunner()
+    shown = runner.invoke(cli.app, ["choose", study, "--limit", "epsilon<=2", "--best", "loss"])
+    assert shown.exit_code == 0, shown.output
+    assert "settings meet the constraint; best in loss" in shown.output
+    assert "Relax ε to 4" in shown.output
+    first = shown.output.split("\n\n")[1].split()[0]
+    done = runner.invoke(
+        cli.app, ["choose", study, "--limit", "epsilon<=2", "--setting", first, "--reason", "It holds", "--as", "Ada"]
+    )
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Ada chose ")
+    assert runner.invoke(cli.app, ["choose", study, "--limit", "epsilon<=0.001"]).exit_code == 1
+    refused = runner.invoke(cli.app, ["choose", study, "--setting", first])
+    assert refused.exit_code != 0
+    assert "--reason and --as" in refused.output
+    assert "no limit" in runner.invoke(cli.app, ["choose", study, "--limit", "epsilon"]).output

@@ -42,7 +42,7 @@ export function ConstraintRow({ constraint, metric, facts, subgroups, problems, 
         />
         <Select
           size="xs"
-          w={{ base: '100%', xs: 100 }}
+          w={{ base: 'calc(50% - 5px)', xs: 100 }}
           label="Side"
           data={[
             { value: '<=', label: 'at most' },
@@ -62,7 +62,7 @@ export function ConstraintRow({ constraint, metric, facts, subgroups, problems, 
         {constraint.metric !== 'epsilon' && (
           <Select
             size="xs"
-            w={{ base: '100%', xs: 150 }}
+            w={{ base: 'calc(50% - 5px)', xs: 150 }}
             label={<Term name="judged">Judged</Term>}
             data={JUDGES}
             value={constraint.judge ?? 'mean'}

@@ -35,7 +35,7 @@ export function NumberField(props: Props) {
   return (
     <TextInput
       size="xs"
-      w={{ base: '100%', xs: props.width ?? 120 }}
+      w={{ base: 'calc(50% - 5px)', xs: props.width ?? 120 }}
       label={props.label}
       aria-label={props.name}
       inputMode="decimal"

@@ -43,7 +43,7 @@ export function ObjectiveRow(props: Props) {
         {metric?.higher_is_better == null && (
           <Select
             size="xs"
-            w={{ base: '100%', xs: 110 }}
+            w={{ base: 'calc(50% - 5px)', xs: 110 }}
             label="Best is"
             placeholder="which way"
             data={[

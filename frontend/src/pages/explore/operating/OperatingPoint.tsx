@@ -1,4 +1,5 @@
 import {
+  Box,
   Button,
   Group,
   List,
@@ -138,7 +139,11 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
             .join(', ')}
         </Button>
       )}
-      {error && !placed && <ProblemNotice error={error} />}
+      {error && !placed && (
+        <Box mt="sm">
+          <ProblemNotice error={error} />
+        </Box>
+      )}
       {!data && !error && ready && (
         <>
           <Skeleton height={18} width="70%" mt="sm" />
