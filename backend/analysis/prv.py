@@ -197,7 +197,7 @@ def _rounding(spectrum: Complexes, mass: Floats, steps: int) -> float:
     """Most that rounding may add up to over half of the circle, in probability.
 
     The transform of `mass` errs by at most u log2(n) times its Euclidean norm, u = 2^-52, evenly over the modes.
-    A power of X carries `steps` times the relative error of X and as many roundings of products, so that mode j errs by at most
+    A power of X carries `steps` times the relative error of X and as many roundings of products: mode j errs by at most
     u steps (2 + log2(n) ||mass||) |X_j|^(steps - 1), and the transform back adds u log2(n) |X_j|^steps. By Parseval and
     Cauchy and Schwarz the errors of n cells, summed without sign, are at most the Euclidean norm of those of n modes.
     """
