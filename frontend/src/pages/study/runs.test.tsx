@@ -68,9 +68,10 @@ describe('the address', () => {
     (address) => {
       expect(
         stringifySearch(study(parseSearch(address)) as never)
+          .slice(1)
           .split('&')
           .sort(),
-      ).toEqual(stringifySearch(parseSearch(address)).split('&').sort())
+      ).toEqual(address.slice(1).split('&').sort())
     },
   )
 
