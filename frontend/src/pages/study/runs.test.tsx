@@ -63,17 +63,12 @@ describe('rows of the run table', () => {
 })
 
 describe('the address', () => {
-  it.each(['?by=method,method.epsilon&columns=loss,loss_gap&hide=seed&select=3,5&sort=metric.loss&down=1'])(
-    'holds the run table: %s',
-    (address) => {
-      expect(
-        stringifySearch(study(parseSearch(address)) as never)
-          .slice(1)
-          .split('&')
-          .sort(),
-      ).toEqual(address.slice(1).split('&').sort())
-    },
-  )
+  it('holds the run table', () => {
+    const address =
+      '?by=method,method.epsilon&columns=loss,loss_gap&down=1&hide=seed&select=3,5&sort=metric.loss'
+    const found = stringifySearch({ ...study(parseSearch(address)) })
+    expect(found.slice(1).split('&').sort()).toEqual(address.slice(1).split('&'))
+  })
 
   it('holds the list of studies and drops what is odd', () => {
     expect(studies(parseSearch('?status=failed&tag=a&archived=any&sort=runs&up=1'))).toEqual({
