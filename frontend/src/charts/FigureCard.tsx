@@ -73,7 +73,7 @@ export function FigureCard(props: Props) {
             {figure.title}
           </Title>
         ) : (
-          <Skeleton height={22} width="60%" aria-label={`Loading: ${label}`} />
+          <Skeleton height={22} width="60%" role="status" aria-label={`Loading: ${label}`} />
         )}
         {drawn && (
           <Group gap="xs" wrap="nowrap">

@@ -62,7 +62,7 @@ export function Plot(props: Props) {
   const Chart = large ? LargeChart : PlotlyChart
   // Marks on the card learn where they are on the screen when they are drawn in a mode that selects.
   const mode = large ? drag : undefined
-  const blank = <Skeleton height={tall} aria-label="Loading the chart" />
+  const blank = <Skeleton height={tall} role="status" aria-label="Loading the chart" />
   return (
     <div ref={ref} className={classes.plot} style={{ minHeight: tall }}>
       <Suspense fallback={blank}>

@@ -1,4 +1,4 @@
-import { Button, Group, Menu, Paper, Text, TextInput } from '@mantine/core'
+import { Button, Group, Paper, Popover, Text, TextInput } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import { IconArchive, IconArchiveOff, IconChartDots3, IconTag, IconTrash, IconX } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
@@ -83,15 +83,15 @@ function TagMenu({ jobs }: { jobs: Job[] }) {
     if (tag) change.mutate({ ids, add_tags: [tag] }, { onSuccess: () => setTyped('') })
   }
   return (
-    <Menu position="bottom-end" closeOnItemClick={false}>
-      <Menu.Target>
+    <Popover position="bottom-end" trapFocus returnFocus>
+      <Popover.Target>
         <Button size="xs" variant="default" leftSection={<IconTag size={14} aria-hidden />}>
           Tags
         </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
+      </Popover.Target>
+      <Popover.Dropdown aria-label="Tags of the selected studies">
         <form onSubmit={add}>
-          <Group gap={6} p={6} wrap="nowrap">
+          <Group gap={6} wrap="nowrap">
             <TextInput
               size="xs"
               aria-label="Tag to add"
@@ -105,13 +105,23 @@ function TagMenu({ jobs }: { jobs: Job[] }) {
             </Button>
           </Group>
         </form>
-        {there.length > 0 && <Menu.Label>Take away</Menu.Label>}
-        {there.map((tag) => (
-          <Menu.Item key={tag} onClick={() => change.mutate({ ids, remove_tags: [tag] })}>
-            {tag}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+        {there.length > 0 && (
+          <Group gap={6} mt="xs" maw={280}>
+            {there.map((tag) => (
+              <Button
+                key={tag}
+                size="compact-xs"
+                variant="default"
+                rightSection={<IconX size={12} aria-hidden />}
+                aria-label={`Take away ${tag}`}
+                onClick={() => change.mutate({ ids, remove_tags: [tag] })}
+              >
+                {tag}
+              </Button>
+            ))}
+          </Group>
+        )}
+      </Popover.Dropdown>
+    </Popover>
   )
 }

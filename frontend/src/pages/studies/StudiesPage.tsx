@@ -95,7 +95,7 @@ function NothingFound() {
 
 function ListSkeleton() {
   return (
-    <Stack gap={1} aria-busy aria-label="Loading the studies">
+    <Stack gap={1} role="status" aria-busy aria-label="Loading the studies">
       {[0, 1, 2, 3, 4].map((i) => (
         <Skeleton key={i} height={62} />
       ))}

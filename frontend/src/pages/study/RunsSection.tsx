@@ -1,9 +1,10 @@
 import {
   Button,
   Checkbox,
+  Divider,
   Group,
-  Menu,
   NativeSelect,
+  Popover,
   ScrollArea,
   Skeleton,
   Stack,
@@ -114,7 +115,7 @@ export function RunsSection({ job, onSelect }: { job: JobDetail; onSelect: (id: 
       }
     >
       {problem && <ProblemNotice error={problem} onRetry={() => query.refetch()} />}
-      {query.isPending && <Skeleton height={240} aria-label="Loading the runs" />}
+      {query.isPending && <Skeleton height={240} role="status" aria-label="Loading the runs" />}
       {query.data && (
         <Stack gap="sm">
           <DataTable
@@ -237,13 +238,13 @@ function ColumnMenu({ metrics, chosen, columns, hidden, onMetrics, onHidden }: C
     `${name} ${title}`.toLowerCase().includes(typed.toLowerCase()),
   )
   return (
-    <Menu position="bottom-end" closeOnItemClick={false} trapFocus={false}>
-      <Menu.Target>
+    <Popover position="bottom-end" trapFocus returnFocus>
+      <Popover.Target>
         <Button size="xs" variant="default" leftSection={<IconColumns size={13} aria-hidden />}>
           Columns
         </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
+      </Popover.Target>
+      <Popover.Dropdown aria-label="Columns of the run table">
         <Stack gap="xs" p="xs" w={280}>
           <TextInput
             size="xs"
@@ -266,7 +267,7 @@ function ColumnMenu({ metrics, chosen, columns, hidden, onMetrics, onHidden }: C
               ))}
             </Stack>
           </ScrollArea.Autosize>
-          <Menu.Divider />
+          <Divider />
           <Stack gap={6}>
             {columns.map(([key, title]) => (
               <Checkbox
@@ -279,7 +280,7 @@ function ColumnMenu({ metrics, chosen, columns, hidden, onMetrics, onHidden }: C
             ))}
           </Stack>
         </Stack>
-      </Menu.Dropdown>
-    </Menu>
+      </Popover.Dropdown>
+    </Popover>
   )
 }

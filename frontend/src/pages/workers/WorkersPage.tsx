@@ -59,7 +59,7 @@ export function WorkersPage() {
         lead="Processes that train, attack and measure. Each takes studies from the queue."
       />
       {error && !data && <ProblemNotice error={error} onRetry={() => refetch()} />}
-      {isPending && <Skeleton height={140} aria-label="Loading the workers" />}
+      {isPending && <Skeleton height={140} role="status" aria-label="Loading the workers" />}
       {data && workers.length === 0 && (
         <Empty title="No worker has started yet">
           Studies wait in the queue until one does. On the machine that should train, run:
