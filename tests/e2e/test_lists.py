@@ -97,7 +97,7 @@ def test_all_studies_can_be_reached_and_few_are_drawn(page):
 
 def test_studies_are_tagged_archived_compared_and_deleted_together(page):
     page.goto("/studies?text=Study+34&sort=name&up=1")
-    expect(page.get_by_text("14 studies")).to_be_visible()
+    expect(page.get_by_text("14 studies", exact=True)).to_be_visible()
     for i in (340, 341):
         page.get_by_role("checkbox", name=f"Select Study {i}").check()
     bar = page.get_by_role("toolbar", name="Selected studies")
@@ -109,12 +109,13 @@ def test_studies_are_tagged_archived_compared_and_deleted_together(page):
     page.keyboard.press("Escape")
     expect(bar.get_by_role("link", name="Compare")).to_have_attribute("href", re.compile(r"/explore\?jobs=\w+,\w+$"))
     bar.get_by_role("button", name="Archive").click()
-    expect(page.get_by_text("12 studies")).to_be_visible()
+    expect(page.get_by_text("12 studies", exact=True)).to_be_visible()
     expect(bar).to_have_count(0)
     page.get_by_label("Archived studies").select_option("yes")
     expect(page).to_have_url(re.compile("archived=yes"))
-    expect(page.get_by_text("2 studies")).to_be_visible()
+    expect(page.get_by_text("2 studies", exact=True)).to_be_visible()
     page.get_by_label("Filter by tag").select_option("kept")
+    expect(page).to_have_url(re.compile("tag=kept"))
     page.get_by_label("Select all").check()
     bar.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

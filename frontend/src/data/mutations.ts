@@ -143,6 +143,14 @@ export function useSeeNotifications() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: (up_to: number) => unwrap(api.notificationsSeeNotifications({ body: { up_to } })),
+    onMutate: async (up_to) => {
+      await client.cancelQueries({ queryKey: keys.notifications })
+      client.setQueriesData<api.Notifications>(
+        { queryKey: keys.notifications },
+        (old) =>
+          old && { ...old, unseen: 0, items: old.items.map((one) => ({ ...one, seen: one.id <= up_to })) },
+      )
+    },
     onSettled: () => client.invalidateQueries({ queryKey: keys.notifications }),
     onError: tell,
   })

@@ -18,7 +18,7 @@ export const keys = {
   columns: (jobId: string) => ['runs', jobId, 'columns'] as const,
   figures: ['figure'] as const,
   notifications: ['notifications'] as const,
-  deliveries: ['notifications', 'deliveries'] as const,
+  deliveries: ['deliveries'] as const,
 }
 
 export const healthQuery = queryOptions({
@@ -134,19 +134,18 @@ export const columnsQuery = (jobId: string, { metrics, subgroup }: Numbers) =>
     placeholderData: keepPreviousData,
   })
 
-export const notificationsQuery = (name: string | null, seen: number) =>
-  queryOptions({
+/** Of a person, or of a browser that knows nobody: then it says itself what it has shown. */
+export const notificationsQuery = (name: string | null, shown: number) => {
+  const seen = name ? undefined : shown
+  return queryOptions({
+    // A person's own mark is kept by the server: the list has the same key before and after it moves.
     queryKey: [...keys.notifications, name, seen],
     queryFn: ({ signal }) =>
-      unwrap(
-        api.notificationsListNotifications({
-          query: { limit: 30, seen_up_to: name ? undefined : seen },
-          signal,
-        }),
-      ),
+      unwrap(api.notificationsListNotifications({ query: { limit: 30, seen_up_to: seen }, signal })),
     placeholderData: keepPreviousData,
     refetchInterval: 5_000,
   })
+}
 
 /** Where mail to a person goes, as they said. */
 export const mailQuery = (name: string | null) =>

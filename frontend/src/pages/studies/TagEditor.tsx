@@ -1,11 +1,14 @@
 import { ActionIcon, Badge, Button, Group, Popover, Stack, TagsInput } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { IconTag } from '@tabler/icons-react'
+import { IconPlus, IconTag } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Job } from '~/api'
 import { useChangeJobs } from '~/data/mutations'
 import { facetsQuery } from '~/data/queries'
+
+/** Most tags of one study. */
+const MOST = 20
 
 /** A study's tags, and a small form to change them where they stand. */
 export function TagEditor({ job }: { job: Job }) {
@@ -46,6 +49,11 @@ function TagForm({ job, onDone }: { job: Job; onDone: () => void }) {
   const { data: facets } = useQuery(facetsQuery)
   const [tags, setTags] = useState(job.tags)
   const change = useChangeJobs(onDone)
+  // Offered below the field: a list that opens over it would cover the button.
+  const usual = (facets?.tag ?? [])
+    .map((one) => one.value)
+    .filter((tag) => !tags.includes(tag))
+    .slice(0, tags.length < MOST ? 6 : 0)
   const save = () =>
     change.mutate({
       ids: [job.id],
@@ -59,12 +67,26 @@ function TagForm({ job, onDone }: { job: Job; onDone: () => void }) {
         description="Enter adds one"
         value={tags}
         onChange={setTags}
-        data={facets?.tag.map((one) => one.value) ?? []}
-        maxTags={20}
-        comboboxProps={{ withinPortal: false }}
+        maxTags={MOST}
         acceptValueOnBlur
         data-autofocus
       />
+      {usual.length > 0 && (
+        <Group gap={6} aria-label="Tags of other studies" role="group">
+          {usual.map((tag) => (
+            <Button
+              key={tag}
+              size="compact-xs"
+              variant="default"
+              leftSection={<IconPlus size={12} aria-hidden />}
+              aria-label={`Add ${tag}`}
+              onClick={() => setTags([...tags, tag])}
+            >
+              {tag}
+            </Button>
+          ))}
+        </Group>
+      )}
       <Button size="xs" loading={change.isPending} onClick={save}>
         Save
       </Button>

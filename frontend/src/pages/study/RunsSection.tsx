@@ -238,7 +238,7 @@ function ColumnMenu({ metrics, chosen, columns, hidden, onMetrics, onHidden }: C
     `${name} ${title}`.toLowerCase().includes(typed.toLowerCase()),
   )
   return (
-    <Popover position="bottom-end" trapFocus returnFocus>
+    <Popover position="bottom-end" trapFocus returnFocus hideDetached={false}>
       <Popover.Target>
         <Button size="xs" variant="default" leftSection={<IconColumns size={13} aria-hidden />}>
           Columns
