@@ -105,6 +105,10 @@ def test_degenerate_settings_are_left_out_unless_accepted(client, database):
         "Left out: predicts one class for nearly everybody on 3 of 3 seeds: its figures mean nothing"
     ]
     assert "Left out: 2 degenerate or diverged settings" in answer["sentences"]
+    nobody = client.post("/api/jobs", json=synthetic.spec(name="None is sound")).json()["id"]
+    with database.write() as session:
+        session.execute(update(RunRow).values(degenerate=True))
+    assert evaluate(client, nobody)["headline"] == "All 7 settings are left out"
     again = evaluate(client, job, [constraint(threshold=1)], accept_degenerate=True)
     assert listed(again)["dp_sgd", 1.0]["status"] == "feasible"
 

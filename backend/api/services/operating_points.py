@@ -421,6 +421,8 @@ def headline(work: Work) -> str:
     settings, feasible = len(work.blocks), int(work.verdicts.feasible.sum())
     if not settings:
         return "No results yet"
+    if (work.verdicts.status == points.EXCLUDED).all():
+        return f"{'The only setting is' if settings == 1 else f'All {settings:,} settings are'} left out"
     if not feasible:
         short = points.violation(work.verdicts)
         some = np.flatnonzero(np.isfinite(short))

@@ -55,7 +55,6 @@ export function Choices({ jobs }: { jobs: string[] }) {
         </Group>
       ))}
       <ReasonDialog
-        key={leaving?.id}
         title={`Withdraw ${leaving?.numbers.verdict.label ?? ''}`}
         action="Withdraw"
         opened={leaving !== null}

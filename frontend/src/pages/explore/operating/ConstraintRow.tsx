@@ -31,57 +31,59 @@ export function ConstraintRow({ constraint, metric, facts, subgroups, problems, 
   const set = (part: Partial<Constraint>) => onChange({ ...constraint, ...part })
   return (
     <li className={classes.row}>
-      <Group gap="xs" align="flex-end">
-        <SubjectFields
-          label="Limit on"
-          value={constraint}
-          subgroups={subgroups}
-          every
-          onMetric={(next) => set({ metric: next, subgroup: 'all', groups: 'one' })}
-          onChange={set}
-        />
-        <Select
-          size="xs"
-          w={{ base: 'calc(50% - 5px)', xs: 100 }}
-          label="Side"
-          data={[
-            { value: '<=', label: 'at most' },
-            { value: '>=', label: 'at least' },
-          ]}
-          value={constraint.operator}
-          allowDeselect={false}
-          onChange={(next) => next && set({ operator: next as Constraint['operator'] })}
-        />
-        <NumberField
-          label={metric?.unit && !share ? `Limit, ${metric.unit}` : 'Limit'}
-          name={`Limit of ${title}`}
-          value={constraint.threshold}
-          share={share}
-          onChange={(threshold) => threshold !== undefined && set({ threshold })}
-        />
-        {constraint.metric !== 'epsilon' && (
+      <div className={classes.head}>
+        <Group gap="xs" align="flex-end">
+          <SubjectFields
+            label="Limit on"
+            value={constraint}
+            subgroups={subgroups}
+            every
+            onMetric={(next) => set({ metric: next, subgroup: 'all', groups: 'one' })}
+            onChange={set}
+          />
           <Select
             size="xs"
-            w={{ base: 'calc(50% - 5px)', xs: 150 }}
-            label={<Term name="judged">Judged</Term>}
-            data={JUDGES}
-            value={constraint.judge ?? 'mean'}
+            w={{ base: 'calc(50% - 5px)', xs: 100 }}
+            label="Side"
+            data={[
+              { value: '<=', label: 'at most' },
+              { value: '>=', label: 'at least' },
+            ]}
+            value={constraint.operator}
             allowDeselect={false}
-            onChange={(next) =>
-              next && set({ judge: next as Constraint['judge'], share: next === 'share' ? 0.9 : 1 })
-            }
+            onChange={(next) => next && set({ operator: next as Constraint['operator'] })}
           />
-        )}
-        {constraint.judge === 'share' && constraint.metric !== 'epsilon' && (
           <NumberField
-            label="Of seeds, %"
-            name={`Share of seeds for ${title}`}
-            width={90}
-            value={Number((100 * (constraint.share ?? 1)).toPrecision(6))}
-            check={(value) => (value > 0 && value <= 100 ? null : 'Expected more than 0 and at most 100.')}
-            onChange={(value) => value !== undefined && set({ share: value / 100 })}
+            label={metric?.unit && !share ? `Limit, ${metric.unit}` : 'Limit'}
+            name={`Limit of ${title}`}
+            value={constraint.threshold}
+            share={share}
+            onChange={(threshold) => threshold !== undefined && set({ threshold })}
           />
-        )}
+          {constraint.metric !== 'epsilon' && (
+            <Select
+              size="xs"
+              w={{ base: 'calc(50% - 5px)', xs: 150 }}
+              label={<Term name="judged">Judged</Term>}
+              data={JUDGES}
+              value={constraint.judge ?? 'mean'}
+              allowDeselect={false}
+              onChange={(next) =>
+                next && set({ judge: next as Constraint['judge'], share: next === 'share' ? 0.9 : 1 })
+              }
+            />
+          )}
+          {constraint.judge === 'share' && constraint.metric !== 'epsilon' && (
+            <NumberField
+              label="Of seeds, %"
+              name={`Share of seeds for ${title}`}
+              width={90}
+              value={Number((100 * (constraint.share ?? 1)).toPrecision(6))}
+              check={(value) => (value > 0 && value <= 100 ? null : 'Expected more than 0 and at most 100.')}
+              onChange={(value) => value !== undefined && set({ share: value / 100 })}
+            />
+          )}
+        </Group>
         <ActionIcon
           variant="subtle"
           color="gray"
@@ -91,7 +93,7 @@ export function ConstraintRow({ constraint, metric, facts, subgroups, problems, 
         >
           <IconX size={15} />
         </ActionIcon>
-      </Group>
+      </div>
       {problems.length > 0 && (
         <List size="sm" role="alert" className={classes.problem}>
           {problems.map((one) => (
@@ -156,7 +158,7 @@ function Distribution({ constraint, facts, log, share, onChange }: DistributionP
         step={0.005}
         value={scale.place(constraint.threshold)}
         thumbLabel={`Slider of the limit of ${facts.title}`}
-        thumbProps={{ 'aria-valuetext': text }}
+        thumbValueText={text}
         onChange={(place) => onChange({ threshold: scale.value(place) })}
       />
       <Group justify="space-between" aria-hidden className={classes.ends}>

@@ -32,53 +32,55 @@ export function ObjectiveRow(props: Props) {
   const set = (part: Partial<Objective>) => props.onChange({ ...objective, ...part })
   return (
     <li className={classes.row}>
-      <Group gap="xs" align="flex-end">
-        <SubjectFields
-          label={weighted ? 'Objective' : `Objective ${place + 1}`}
-          value={objective as Objective & { groups?: 'one' | 'worst' }}
-          subgroups={props.subgroups}
-          onMetric={props.onMetric}
-          onChange={(part) => set(part as Partial<Objective>)}
-        />
-        {metric?.higher_is_better == null && (
-          <Select
-            size="xs"
-            w={{ base: 'calc(50% - 5px)', xs: 110 }}
-            label="Best is"
-            placeholder="which way"
-            data={[
-              { value: 'high', label: 'highest' },
-              { value: 'low', label: 'lowest' },
-            ]}
-            value={typeof objective.higher === 'boolean' ? (objective.higher ? 'high' : 'low') : null}
-            onChange={(next) => set({ higher: next === null ? undefined : next === 'high' })}
+      <div className={classes.head}>
+        <Group gap="xs" align="flex-end">
+          <SubjectFields
+            label={weighted ? 'Objective' : `Objective ${place + 1}`}
+            value={objective as Objective & { groups?: 'one' | 'worst' }}
+            subgroups={props.subgroups}
+            onMetric={props.onMetric}
+            onChange={(part) => set(part as Partial<Objective>)}
           />
-        )}
-        {weighted ? (
-          <NumberField
-            label="Weight"
-            name={`Weight of ${title}`}
-            width={80}
-            value={weight}
-            check={(value) => (value > 0 && value <= 1e6 ? null : 'Expected more than 0.')}
-            onChange={(value) => value !== undefined && set({ weight: value })}
-          />
-        ) : (
-          place < count - 1 && (
-            <NumberField
-              label={<Term name="tie">Tie within</Term>}
-              name={`Tie within, ${title}`}
-              empty="seed noise"
-              share={isShare(metric)}
-              value={objective.tolerance ?? undefined}
-              check={(value) => (value >= 0 ? null : 'Expected 0 or more.')}
-              onChange={(tolerance) => set({ tolerance })}
+          {metric?.higher_is_better == null && (
+            <Select
+              size="xs"
+              w={{ base: 'calc(50% - 5px)', xs: 110 }}
+              label="Best is"
+              placeholder="which way"
+              data={[
+                { value: 'high', label: 'highest' },
+                { value: 'low', label: 'lowest' },
+              ]}
+              value={typeof objective.higher === 'boolean' ? (objective.higher ? 'high' : 'low') : null}
+              onChange={(next) => set({ higher: next === null ? undefined : next === 'high' })}
             />
-          )
-        )}
-        <Group gap={2} wrap="nowrap">
+          )}
+          {weighted ? (
+            <NumberField
+              label="Weight"
+              name={`Weight of ${title}`}
+              width={80}
+              value={weight}
+              check={(value) => (value > 0 && value <= 1e6 ? null : 'Expected more than 0.')}
+              onChange={(value) => value !== undefined && set({ weight: value })}
+            />
+          ) : (
+            place < count - 1 && (
+              <NumberField
+                label={<Term name="tie">Tie within</Term>}
+                name={`Tie within, ${title}`}
+                empty="seed noise"
+                share={isShare(metric)}
+                value={objective.tolerance ?? undefined}
+                check={(value) => (value >= 0 ? null : 'Expected 0 or more.')}
+                onChange={(tolerance) => set({ tolerance })}
+              />
+            )
+          )}
+        </Group>
+        <Group gap={2} wrap="nowrap" flex="none">
           <ActionIcon
-            variant="subtle"
+            variant="transparent"
             color="gray"
             size="lg"
             disabled={place === 0}
@@ -88,7 +90,7 @@ export function ObjectiveRow(props: Props) {
             <IconArrowUp size={15} />
           </ActionIcon>
           <ActionIcon
-            variant="subtle"
+            variant="transparent"
             color="gray"
             size="lg"
             disabled={place === count - 1}
@@ -98,7 +100,7 @@ export function ObjectiveRow(props: Props) {
             <IconArrowDown size={15} />
           </ActionIcon>
           <ActionIcon
-            variant="subtle"
+            variant="transparent"
             color="gray"
             size="lg"
             disabled={count === 1}
@@ -108,7 +110,7 @@ export function ObjectiveRow(props: Props) {
             <IconX size={15} />
           </ActionIcon>
         </Group>
-      </Group>
+      </div>
       {problems.length > 0 && (
         <List size="sm" role="alert" className={classes.problem}>
           {problems.map((one) => (
@@ -127,7 +129,7 @@ export function ObjectiveRow(props: Props) {
             step={1}
             value={(100 * weight) / total}
             thumbLabel={`Slider of the weight of ${title}`}
-            thumbProps={{ 'aria-valuetext': `${Math.round((100 * weight) / total)} %` }}
+            thumbValueText={`${Math.round((100 * weight) / total)} %`}
             // The other weights stay: this one becomes the share that is asked for.
             onChange={(share) => set({ weight: Number(((rest * share) / (100 - share)).toPrecision(3)) })}
           />

@@ -1,5 +1,6 @@
 import { Button, Text, Title } from '@mantine/core'
 import type { Constraint, Feasibility } from '~/api'
+import { constraintsText } from '~/lib/operating'
 import classes from './OperatingPoint.module.css'
 
 interface Props {
@@ -12,7 +13,7 @@ interface Props {
 export function Offers({ evaluation, constraints, onApply }: Props) {
   const { sensitivity, nearest, weights } = evaluation
   if (sensitivity.length + nearest.length + weights.length === 0) return null
-  const offers = [
+  const all = [
     ...nearest.map((one) => ({
       sentence: one.sentence,
       next: constraints.map((old, j) => ({ ...old, threshold: one.thresholds[j] ?? old.threshold })),
@@ -22,6 +23,12 @@ export function Offers({ evaluation, constraints, onApply }: Props) {
       next: constraints.map((old, j) => (j === one.constraint ? { ...old, threshold: one.threshold } : old)),
     })),
   ]
+  // Where nothing is feasible two sentences may say the same move: the first says it.
+  const said = new Set<string | undefined>()
+  const offers = all.filter(({ next }) => {
+    const text = constraintsText(next)
+    return !said.has(text) && said.add(text)
+  })
   return (
     <section className={classes.part} aria-label="What the limits cost">
       <Title order={3} size="h5">

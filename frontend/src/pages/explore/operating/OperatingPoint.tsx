@@ -300,7 +300,6 @@ export function OperatingPoint({ jobs, view, onChange, selected = [], onSelect =
       {data && !error && <Offers evaluation={data} constraints={constraints} onApply={setAll} />}
       <Choices jobs={jobs} />
       <ReasonDialog
-        key={chosen?.setting_id}
         title={`Choose ${chosen?.label ?? ''}`}
         action={chosen && chosen.status !== 'feasible' ? 'Choose anyway' : 'Choose'}
         opened={chosen !== null}

@@ -1,5 +1,5 @@
 import { Button, Modal, Stack, Textarea } from '@mantine/core'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import { PersonMenu } from '~/components/PersonMenu'
 import { ProblemNotice } from '~/components/ProblemNotice'
 import { usePerson } from '~/data/person'
@@ -20,6 +20,10 @@ interface Props {
 export function ReasonDialog({ title, action, opened, pending, error, children, onClose, onSave }: Props) {
   const [reason, setReason] = useState('')
   const name = usePerson()
+  // It stays mounted, so that the focus goes back to where it came from; the next question starts anew.
+  useEffect(() => {
+    if (!opened) setReason('')
+  }, [opened])
   return (
     <Modal opened={opened} onClose={onClose} title={title} closeButtonProps={{ 'aria-label': 'Close' }}>
       <Stack gap="sm">
