@@ -122,9 +122,9 @@ def test_the_view_is_in_the_address_and_survives_a_reload(page, study):
     page.get_by_label(re.compile("^Vertical axis")).first.click()
     page.get_by_role("option", name="Accuracy", exact=True).click()
     expect(page).to_have_url(re.compile("accuracy"))
-    expect(page.get_by_role("figure", name=re.compile("accuracy", re.I))).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_role("figure", name=re.compile("^Accuracy at each ε"))).to_be_visible(timeout=MINUTES)
     page.reload()
-    expect(page.get_by_role("figure", name=re.compile("accuracy", re.I))).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_role("figure", name=re.compile("^Accuracy at each ε"))).to_be_visible(timeout=MINUTES)
     page.go_back()
 
 

@@ -80,7 +80,8 @@ export function ObjectiveRow(props: Props) {
         </Group>
         <Group gap={2} wrap="nowrap" flex="none">
           <ActionIcon
-            variant="transparent"
+            className={classes.quiet}
+            variant="subtle"
             color="gray"
             size="lg"
             disabled={place === 0}
@@ -90,7 +91,8 @@ export function ObjectiveRow(props: Props) {
             <IconArrowUp size={15} />
           </ActionIcon>
           <ActionIcon
-            variant="transparent"
+            className={classes.quiet}
+            variant="subtle"
             color="gray"
             size="lg"
             disabled={place === count - 1}
@@ -100,7 +102,8 @@ export function ObjectiveRow(props: Props) {
             <IconArrowDown size={15} />
           </ActionIcon>
           <ActionIcon
-            variant="transparent"
+            className={classes.quiet}
+            variant="subtle"
             color="gray"
             size="lg"
             disabled={count === 1}

@@ -80,23 +80,8 @@ export function Verdicts(props: Props) {
               (limit.split ?? 'test') === (one.split ?? 'test'),
           ),
       )
-    return [
-      { key: 'label', title: 'Setting', wrap: true, cell: (row) => row.label + (row.tied ? ' (tied)' : '') },
-      ...evaluation.constraints.map((one, j) => ({
-        key: `c${j}`,
-        title: one.title,
-        unit: one.unit,
-        numeric: true,
-        cell: (row: SettingVerdict) =>
-          row.checks[j]?.unbounded ? 'unbounded' : number(row.checks[j]?.value),
-      })),
-      ...extra.map(({ one, place }) => ({
-        key: `o${place}`,
-        title: metricOf(metrics, one.metric)?.title ?? one.metric,
-        unit: metricOf(metrics, one.metric)?.unit,
-        numeric: true,
-        cell: (row: SettingVerdict) => number(row.objectives[place]),
-      })),
+    // Without a limit there is nothing to be sure of.
+    const sure: Column<SettingVerdict>[] = [
       {
         key: 'chance',
         title: <Term name="all_hold">All hold</Term>,
@@ -115,6 +100,9 @@ export function Verdicts(props: Props) {
         cell: (row) =>
           row.chance.means == null ? 'too few seeds' : String(Number((100 * row.chance.means).toFixed(1))),
       },
+    ]
+    return [
+      { key: 'label', title: 'Setting', wrap: true, cell: (row) => row.label + (row.tied ? ' (tied)' : '') },
       ...(onChoose
         ? [
             {
@@ -125,6 +113,22 @@ export function Verdicts(props: Props) {
             },
           ]
         : []),
+      ...evaluation.constraints.map((one, j) => ({
+        key: `c${j}`,
+        title: one.title,
+        unit: one.unit,
+        numeric: true,
+        cell: (row: SettingVerdict) =>
+          row.checks[j]?.unbounded ? 'unbounded' : number(row.checks[j]?.value),
+      })),
+      ...extra.map(({ one, place }) => ({
+        key: `o${place}`,
+        title: metricOf(metrics, one.metric)?.title ?? one.metric,
+        unit: metricOf(metrics, one.metric)?.unit,
+        numeric: true,
+        cell: (row: SettingVerdict) => number(row.objectives[place]),
+      })),
+      ...(constraints.length > 0 ? sure : []),
     ]
   }, [evaluation, constraints, objectives, metrics, onChoose])
   const common = {
