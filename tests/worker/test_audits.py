@@ -11,6 +11,7 @@ from worker.attacks._canaries import trained_by
 from worker.attacks.many_run_audit import PLUGIN as MANY
 from worker.attacks.one_run_audit import PLUGIN as ONE
 from worker.attacks.one_run_audit import likelihood, sizes
+from worker.attacks.step_audit import PLUGIN as STEP
 from worker.catalogue import build_catalogue
 from worker.datasets._prepared import Data
 from worker.evaluate import Prepared, _audited
@@ -24,6 +25,7 @@ from worker.testing import toy_table, toy_work
 from worker.training import opacus_trainer
 from worker.training.engine import Canaries, choose
 from worker.training.engines import ENGINES
+from worker.training.fleet.cpu import FleetEngine
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.opacus_trainer import OpacusEngine
 from worker.training.streams import Streams
@@ -109,6 +111,25 @@ def test_an_audit_trains_in_the_engine_of_the_run_and_where_that_takes_no_canari
         assert [one.engine for one in trained_by("cpu", name, [work])] == [name]
     for name, used in (("fleet-cpu", "fleet-cpu"), ("fleet-torch", "fleet-cpu"), ("opacus", "opacus")):
         assert [one.engine for one in trained_by("cpu", name, [seen])] == [used]
+
+
+@pytest.mark.parametrize(
+    ("audit", "params"),
+    [(ONE, {"kind": "gradient"}), (ONE, {"kind": "mislabelled"}), (MANY, {"models": 64}), (STEP, {})],
+    ids=["gradient", "mislabelled", "many", "step"],
+)
+def test_clipping_is_looked_at_in_the_run_and_in_no_training_of_an_audit(audit, params, monkeypatch):
+    one = prepared()
+    one = replace(one, work=replace(one.work, sample=one.data.sample([["sex"]], 0)))
+    assert [series for series in run_of(one).history if series.name == "gradient_cosine"]
+    trained, seen = run_of(one), []
+    kept = FleetEngine.train
+    monkeypatch.setattr(
+        FleetEngine, "train", lambda engine, works, *more: seen.extend(works) or kept(engine, works, *more)
+    )
+    found(audit, one, trained, **params)
+    assert seen
+    assert all(work.sample is None for work in seen)
 
 
 def test_the_likelihood_ratio():

