@@ -210,6 +210,7 @@ def test_of_a_set_that_grew_only_what_is_new_is_read(client, database, monkeypat
     read.clear()
     assert ask(client, "tradeoff", job_id=first, **query)["rows"] == grown["rows"]
     ask(client, "tradeoff", job_id=second, **query)
+    assert ask(client, "tradeoff", job_id=[second, first], choose="all", **query)["rows"] == both["rows"]
     assert read == []
     fresh = create_app(client.app.state.context.settings, queue=Remembering())
     with TestClient(fresh, base_url="http://localhost") as third:

@@ -244,7 +244,8 @@ def _table_bytes(read: Read) -> int:
 
 def run_set(session: Session, job_ids: Sequence[str], as_of: datetime | None = None) -> RunSet:
     """The runs of these jobs. Raises `NotFound` for a job that does not exist."""
-    return RunSet(session, tuple(dict.fromkeys(job_ids)), as_of)
+    # In whatever order they are asked for, the same jobs are the same set.
+    return RunSet(session, tuple(sorted(set(job_ids))), as_of)
 
 
 def catalogue_of(session: Session) -> Catalogue | None:
