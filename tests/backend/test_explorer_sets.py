@@ -106,6 +106,21 @@ def test_audits_stand_beside_their_claims(client, database, study):
     assert marks["DP-SGD"]["meta"]["settings"] == [runs[0].setting_id] * 3
 
 
+def test_audits_of_a_moment_are_corrected_for_those_there_were(client, database):
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    synthetic.measure(database, job)
+    query = select(RunRow.key, RunRow.finished_at).join(SettingRow).where(SettingRow.epsilon.is_not(None))
+    with database.read() as session:
+        rows = session.execute(query.order_by(RunRow.finished_at)).all()
+    audited = [row.key for row in rows][:3]
+    moment = rows[0].finished_at.isoformat()
+    add(database, "one_run_audit_p_at_claim", "all", dict.fromkeys(audited, 0.04))
+    add(database, "one_run_audit_epsilon", "all", dict.fromkeys(audited, 9.0))
+    assert ask(client, "audit", job_id=job)["title"] == "No audit refutes a claimed ε, 3 runs audited"
+    then = ask(client, "audit", job_id=job, as_of=moment)
+    assert then["title"] == "Audits refute the claimed ε of 1 of 1 run"
+
+
 @pytest.mark.parametrize("name", ["roc", "history"])
 def test_lines_say_of_which_setting_they_are(client, study, name):
     data = ask(client, name, job_id=study)["figure"]["data"]
