@@ -45,7 +45,7 @@ const ROW_HEIGHT = 34
 
 /** A dense table that scrolls inside itself; headers sort where the column says how. */
 export function DataTable<Row>(props: Props<Row>) {
-  const { columns, rows, rowKey, order, onOrder, selected, onSelect, heading } = props
+  const { columns, rows, rowKey, order, onOrder, selected, isSelected, onSelect, heading } = props
   const presorted = props.sorted
   const sorted = useMemo(
     () =>
@@ -80,13 +80,14 @@ export function DataTable<Row>(props: Props<Row>) {
       <table className={classes.table} aria-rowcount={many ? sorted.length + 1 : undefined}>
         <thead ref={head}>
           <tr>
+            {isSelected && <td className={classes.pick} />}
             {columns.map((column) => (
               <HeaderCell key={column.key} column={column} order={order} onOrder={onOrder} />
             ))}
           </tr>
         </thead>
         <tbody>
-          {above > 0 && <Gap height={above} span={columns.length} />}
+          {above > 0 && <Gap height={above} span={columns.length + (isSelected ? 1 : 0)} />}
           {places.map((place) => {
             const row = sorted[place] as Row
             const key = rowKey(row)
@@ -95,11 +96,22 @@ export function DataTable<Row>(props: Props<Row>) {
                 key={key}
                 aria-rowindex={many ? place + 2 : undefined}
                 style={many ? { height: ROW_HEIGHT } : undefined}
-                data-selected={key === selected || undefined}
+                data-selected={(isSelected ? isSelected(row) : key === selected) || undefined}
                 data-heading={heading?.(row) || undefined}
                 data-clickable={onSelect ? true : undefined}
                 onClick={onSelect ? () => onSelect(row) : undefined}
               >
+                {isSelected && (
+                  <td className={classes.pick}>
+                    <input
+                      type="checkbox"
+                      aria-label={`Select ${props.rowName?.(row) ?? key}`}
+                      checked={isSelected(row)}
+                      onClick={(event) => event.stopPropagation()}
+                      onChange={() => onSelect?.(row)}
+                    />
+                  </td>
+                )}
                 {columns.map((column) => (
                   <td
                     key={column.key}
@@ -112,7 +124,7 @@ export function DataTable<Row>(props: Props<Row>) {
               </tr>
             )
           })}
-          {below > 0 && <Gap height={below} span={columns.length} />}
+          {below > 0 && <Gap height={below} span={columns.length + (isSelected ? 1 : 0)} />}
         </tbody>
       </table>
     </section>
