@@ -59,15 +59,14 @@ def seconds(work: Work) -> float:
 def measure(hidden: list[int], turns: int, method: str) -> dict[str, Any]:
     """Medians of both ways, and of their ratio."""
     runs = works(hidden, method, 3)
-    alone = [replace(run, sample=None) for run in runs]
-    for pair in zip(runs, alone, strict=True):
-        for run in pair:
-            seconds(run)
+    pairs = [(run, replace(run, sample=None)) for run in runs]
+    for pair in pairs:
+        for work in pair:
+            seconds(work)
     taken = np.empty((turns, 2))
     for turn in range(turns):
-        run = turn % len(runs)
-        for way in (0, 1) if turn // len(runs) % 2 else (1, 0):
-            taken[turn, way] = seconds((runs, alone)[way][run])
+        for way in (0, 1) if turn // len(pairs) % 2 else (1, 0):
+            taken[turn, way] = seconds(pairs[turn % len(pairs)][way])
     ratios = taken[:, 0] / taken[:, 1]
     sample = runs[0].sample
     assert sample is not None

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +17,32 @@ from worker.metrics._predictions import Groups
 from worker.metrics._ranking import rank
 from worker.registry import registry
 from worker.testing import toy_table, toy_work
+from worker.training.clipping import Sample
+from worker.training.engine import Work
 from worker.training.engines import ENGINES
 from worker.training.secure import HAS_NUMBA
+from worker.training.streams import shared_key
 
 
-def _train(**training: Any) -> None:
-    method = registry().find("method", "dp_sgd").plugin
-    for _ in ENGINES[0].train([toy_work(method, epochs=1, **training)]):
+def _work(**training: Any) -> Work:
+    return toy_work(registry().find("method", "dp_sgd").plugin, epochs=1, **training)
+
+
+def _train(work: Work) -> None:
+    for _ in ENGINES[0].train([work]):
         pass
 
 
 def many_steps() -> None:
     """Whole trainings of recorded methods, and predictions."""
-    _train()
+    _train(_work())
 
 
 def half_steps() -> None:
-    """Steps between which a method's own code is called."""
-    _train(noise_source="system")
+    """Steps between which a method's own code is called, and looks at clipping."""
+    work, table = _work(noise_source="system"), toy_table()
+    sample = Sample.draw(work.train, lambda rows: Groups.of(table.attributes, [["sex"]], rows), shared_key(0))
+    _train(replace(work, sample=sample))
 
 
 def ranks() -> None:

@@ -18,8 +18,9 @@ from worker.registry import registry
 from worker.testing import toy_table, toy_work
 from worker.training import clipping, loop
 from worker.training.checkpoints import Checkpoints
-from worker.training.clipping import LinearGradients, ModuleGradients, Sample, figures, places, times
+from worker.training.clipping import LinearGradients, ModuleGradients, Sample, figures, look, places, times
 from worker.training.engine import Examples, Watch
+from worker.training.fleet import cpu, sample
 from worker.training.fleet.cpu import FleetEngine
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.initial import build
@@ -99,13 +100,49 @@ def oracle(gradients, table, job, state):
 
 
 def measured(job, source, state):
-    codes = None if job.groups is None else job.groups.codes[job.sample.rows]
-    found = figures(source, job.sample, job.method, job.method_params, state, codes)
-    return {name: value for name, _, value in found}
+    (seen,) = look(source, job.sample, [job], [state])
+    values = figures([seen], job.sample)[0].reshape(-1).tolist()
+    names = [name for name, _ in job.sample.series]
+    return {"gradient_limit": seen.limit, **dict(zip(names, values, strict=True))}
 
 
 def arrays_of(module):
     return [p.detach().numpy().copy() for p in module.parameters()]
+
+
+def in_torch(arrays, activation, job):
+    """The gradients of these weights: another run's stand beside them, and are taken away again."""
+    with np.errstate(all="ignore"):
+        matrices = [
+            torch.from_numpy(np.stack([np.vstack([w.T, b]) * times for times in (0.7, 1, 1.3)]).astype(np.float32))
+            for w, b in zip(arrays[::2], arrays[1::2], strict=True)
+        ]
+    return Middle(LinearGradients(matrices, activation, job.task, job.sample))
+
+
+class Middle:
+    """The second of three runs."""
+
+    def __init__(self, three):
+        self.three = three
+
+    def norms(self):
+        return self.three.norms()[1:2]
+
+    def products(self, factors):
+        return self.three.products(np.concatenate([factors * 0, factors, factors * 2]))[1:2]
+
+
+def compiled(arrays, activation, job):
+    """The same by the kernels that train."""
+    run = cpu._Run(job)
+    run.network.weights[:] = 0
+    packed = run.layout.pack(arrays)
+    run.network.weights[: len(packed)] = packed
+    return run.gradients(job.sample)
+
+
+WAYS = [in_torch, compiled]
 
 
 def agrees(found, expected, state, job):
@@ -115,32 +152,30 @@ def agrees(found, expected, state, job):
         assert found[name] == pytest.approx(value, rel=2e-4, abs=2e-5), name
 
 
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("method", PRIVATE, ids=lambda one: one.name)
-def test_every_method_against_one_backward_pass_per_record(method, compiled, monkeypatch):
-    monkeypatch.setattr(clipping, "HAS_NUMBA", compiled)
+def test_every_method_against_one_backward_pass_per_record(method, way):
     table = toy_table(300)
     job = looked_at(method, table=table, model_params=MlpParams(hidden=[8, 5], activation="tanh"))
     module, state = build(job), job.start()
     for name, value in state.items():
         # A threshold among the norms, another for each group where there are groups.
         state[name] = value * 0 + 1.0 + 0.3 * np.arange(np.size(value)) if np.ndim(value) else 1.0
-    source = LinearGradients(arrays_of(module), "tanh", job.task, job.sample)
+    source = way(arrays_of(module), "tanh", job)
     expected = oracle(flat_gradients(module, job, job.sample.examples), table, job, state)
     agrees(measured(job, source, state), expected, state, job)
     assert len(job.sample.names) > 5
 
 
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 @pytest.mark.parametrize("hidden", [[], [1], [20, 12]])
-def test_every_network_against_one_backward_pass_per_record(hidden, activation, task, compiled, monkeypatch):
-    monkeypatch.setattr(clipping, "HAS_NUMBA", compiled)
+def test_every_network_against_one_backward_pass_per_record(hidden, activation, task, way):
     table = toy_table(120, task=task, classes=11 if task == "multiclass" else 2)
     job = looked_at(table=table, model_params=MlpParams(hidden=hidden, activation=activation))
     module, state = build(job), {"threshold": 0.7}
-    source = LinearGradients(arrays_of(module), activation, task, job.sample)
+    source = way(arrays_of(module), activation, job)
     agrees(
         measured(job, source, state),
         oracle(flat_gradients(module, job, job.sample.examples), table, job, state),
@@ -149,17 +184,25 @@ def test_every_network_against_one_backward_pass_per_record(hidden, activation, 
     )
 
 
-def test_wide_layers_take_the_other_way_to_the_same_products(monkeypatch):
-    table = toy_table(60)
-    job = looked_at(table=table, model_params=MlpParams(hidden=[300, 300]))
+def test_sums_that_take_too_much_memory_are_made_group_by_group(monkeypatch):
+    table = toy_table(200)
+    job = looked_at(table=table, model_params=MlpParams(hidden=[130, 40]))
     module, state = build(job), {"threshold": 0.3}
-    summed = []
-    kept = clipping._sums_over_cells
-    monkeypatch.setattr(clipping, "_sums_over_cells", lambda *a: summed.append(a[2].shape[1]) or kept(*a))
-    source = LinearGradients(arrays_of(module), "relu", job.task, job.sample)
+    arrays, expected = arrays_of(module), oracle(flat_gradients(module, job, job.sample.examples), table, job, state)
+    whole = FleetEngine().demand(job).per_run
+    monkeypatch.setattr(sample, "MOST_NUMBERS", 0)
+    assert FleetEngine().demand(job).per_run < whole
+    agrees(measured(job, compiled(arrays, "relu", job), state), expected, state, job)
+
+
+def test_a_sample_larger_than_a_batch_is_passed_through_in_blocks():
+    table = toy_table(2000)
+    job = looked_at(table=table, batch_size=8)
+    module, state = build(job), {"threshold": 0.7}
+    source = compiled(arrays_of(module), "relu", job)
+    assert len(job.sample) > 4 * len(cpu._Run(job).buffers.norms)
     expected = oracle(flat_gradients(module, job, job.sample.examples), table, job, state)
     agrees(measured(job, source, state), expected, state, job)
-    assert 300 not in summed[1:2]
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
@@ -190,6 +233,28 @@ def test_engines_agree_and_training_keeps_its_bits(method):
     assert {series.steps[-1] for series in histories[0]} == {3.0}
     for other in histories[1:]:
         same_history(other, histories[0], rtol=5e-3, atol=2e-2)
+
+
+def test_a_stack_is_looked_at_as_its_runs_are_alone_whatever_their_seeds_and_methods():
+    adaptive = registry().find("method", "adaptive_dp_sgd").plugin
+    jobs = [
+        looked_at(method, seed=seed, run_hash=f"{method.name}-{seed}-{rate}", epochs=3, learning_rate=rate)
+        for method, seed, rate in ((DP_SGD, 0, 0.1), (adaptive, 1, 0.1), (DP_SGD, 1, 0.2), (adaptive, 0, 0.1))
+    ]
+    # Rows that are shared are one object, as in a study; one run is not looked at, and one diverges.
+    shared = {job.streams.shared: job.sample for job in jobs}
+    jobs = [replace(job, sample=shared[job.streams.shared]) for job in jobs]
+    jobs.append(replace(looked_at(run_hash="unseen", epochs=3), sample=None))
+    jobs.append(replace(jobs[0], key="diverges", budget=replace(jobs[0].budget, gradient_multiplier=1e38)))
+    alone = {job.key: next(iter(StackedEngine().train([job]))) for job in jobs}
+    engine = StackedEngine()
+    engine._looked_at = 3
+    for one in engine.train(jobs):
+        assert [series.name for series in one.history] == [series.name for series in alone[one.key].history]
+        same_history(one.history, alone[one.key].history, rtol=1e-4, atol=1e-5)
+        cosine = [series for series in one.history if series.name == "gradient_cosine"]
+        assert len(cosine) == (one.key != "unseen")
+        assert bool(one.diverged) == (one.key == "diverges")
 
 
 def test_a_module_that_draws_keeps_its_bits():
@@ -231,12 +296,15 @@ def test_small_groups_have_no_figures_and_one_row_is_enough_for_nothing():
     job = looked_at(table=table, choices=[["rare"]])
     assert job.sample.names == ("all", "rare=no")
     one = Sample.of(job.train, np.array([4]), Groups.of(table.attributes, [["rare"]], job.train.rows[[4]]))
-    source = LinearGradients(arrays_of(build(job)), "relu", job.task, one)
-    found = list(figures(source, one, job.method, job.method_params, job.start(), None))
-    assert [name for name, _, _ in found] == ["gradient_limit"]
+    job = replace(job, sample=one)
+    for way in WAYS:
+        assert list(measured(job, way(arrays_of(build(job)), "relu", job), job.start())) == ["gradient_limit"]
+    (result,) = FleetEngine().train([job])
+    assert [series.steps for series in result.history if series.name == "gradient_limit"] == [[0.0, 1.0, 2.0]]
 
 
-def test_gradients_of_zero_and_gradients_that_cancel_have_no_direction():
+@pytest.mark.parametrize("way", WAYS)
+def test_gradients_of_zero_and_gradients_that_cancel_have_no_direction(way):
     job = looked_at(table=toy_table(400, task="regression"), model_params=MlpParams(hidden=[]))
     sample, state = job.sample, job.start()
     arrays = [np.zeros_like(p) for p in arrays_of(build(job))]
@@ -245,8 +313,8 @@ def test_gradients_of_zero_and_gradients_that_cancel_have_no_direction():
     def of(target, numeric):
         rows = Examples(examples.rows, examples.inputs, numeric, examples.active[:, :0], target)
         mine = replace(sample, examples=rows, members=np.ones((1, sample.cells)), names=("all",))
-        source = LinearGradients(arrays, "relu", "regression", mine)
-        return {n: v for n, _, v in figures(source, mine, job.method, job.method_params, state, None)}
+        seen = replace(job, sample=mine)
+        return measured(seen, way(arrays, "relu", seen), state)
 
     zero = of(np.zeros(len(sample), np.float32), examples.numeric)
     assert zero["gradient_norm_p95"] == 0
@@ -261,13 +329,13 @@ def test_gradients_of_zero_and_gradients_that_cancel_have_no_direction():
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:invalid:RuntimeWarning")
-def test_numbers_that_are_none_have_no_figures():
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_that_are_none_have_no_figures(way):
     job = looked_at()
     arrays = arrays_of(build(job))
     for broken in (np.nan, np.inf, 3e38):
         arrays[0][:] = broken
-        source = LinearGradients(arrays, "relu", job.task, job.sample)
-        found = measured(job, source, job.start())
+        found = measured(job, way(arrays, "relu", job), job.start())
         del found["gradient_limit"]
         assert all(np.isnan(value) for value in found.values())
 
@@ -285,11 +353,11 @@ def test_a_run_that_diverges_keeps_what_was_seen_before():
 def test_factors_that_all_share_clip_nobody():
     adapt = registry().find("method", "global_adapt").plugin
     job = looked_at(adapt)
-    source = LinearGradients(arrays_of(build(job)), "relu", job.task, job.sample)
-    found = measured(job, source, {"upper_threshold": 50.0})
-    assert found["share_clipped_sample"] == 0
-    assert found["gradient_cosine"] == pytest.approx(1, abs=1e-6)
-    assert found["gradient_length_kept"] == pytest.approx(0.5 / 50)
+    for way in WAYS:
+        found = measured(job, way(arrays_of(build(job)), "relu", job), {"upper_threshold": 50.0})
+        assert found["share_clipped_sample"] == 0
+        assert found["gradient_cosine"] == pytest.approx(1, abs=1e-6)
+        assert found["gradient_length_kept"] == pytest.approx(0.5 / 50)
 
 
 def test_the_sample_is_that_of_the_seed_whatever_the_method():

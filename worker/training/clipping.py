@@ -13,8 +13,9 @@ factor s by which the method would scale it. Of a group of records then
   nothing, and nearly every record for a smooth method.
 
 Sums of gradients are never formed record by record. For linear layers, with input x and error d of a record, the
-gradient is d [x, 1]^T: its squared norm is |d|^2 (|x|^2 + 1) (Goodfellow 2015, arXiv:1510.01799), and inner products of
-sums follow from sums over the disjoint cells that subgroups consist of, or from <g_i, g_j> = d_i.d_j (x_i.x_j + 1).
+gradient is d [x, 1]^T: its squared norm is |d|^2 (|x|^2 + 1) (Goodfellow 2015, arXiv:1510.01799), and a sum over
+records is a product of matrices. How gradients are taken is the engine's own: this file asks for norms and for products
+of sums, and makes figures of them, of all looks of a run at once when they are asked for.
 
 All of it is computed on private rows without noise: epsilon does not cover it. Nothing here touches what training
 reads. The sample is drawn for its own purpose and from the seed alone: runs of a seed are looked at through the same
@@ -27,8 +28,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -36,22 +36,19 @@ import torch
 from backend.contracts.results import ALL
 from worker.datasets._table import Integers, Task
 from worker.metrics._groups import Groups
-from worker.plugins import GROUP, Method, Params, State
-from worker.training.engine import Examples
-from worker.training.secure import HAS_NUMBA, njit
+from worker.plugins import GROUP, State
+from worker.training.engine import Examples, Work
 from worker.training.streams import Key, Purpose, uniforms
 
 Array = np.ndarray[Any, Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Rows of a sample, at most.
-SAMPLE_ROWS = 512
+SAMPLE_ROWS = 1024
 #: Groups of fewer sampled rows have no figures.
 LEAST_ROWS = 10
 #: Times at which a run is looked at after its start, at most, and the least ratio between two of them.
 TIMES, RATIO = 8, 2.5
-#: Layers of at most so many outputs are summed row by row, where a product of matrices per cell costs more.
-NARROW = 8
 #: In per cent.
 QUANTILES = (5, 25, 50, 75, 95)
 #: Name and unit of what is recorded of everybody, and of each subgroup with its name in brackets.
@@ -133,35 +130,30 @@ class Sample:
         return np.repeat(np.arange(self.cells), np.diff(self.starts))
 
     @cached_property
-    def masks(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """`[groups, rows]`."""
-        return np.asarray(self.members[:, self.cell] > 0)
+    def places(self) -> list[Integers]:
+        """Of each group the places of its rows in the sample."""
+        return [np.flatnonzero(mask) for mask in self.members[:, self.cell] > 0]
 
     @cached_property
     def sizes(self) -> Integers:
         """`[groups]` rows."""
-        return np.asarray(self.masks.sum(axis=1))
+        return np.array([len(places) for places in self.places])
 
     def sums(self, values: Array) -> Floats:
-        """`[..., cells]` of `values[..., rows]`."""
-        return np.asarray(np.add.reduceat(values, self.starts[:-1], axis=-1))
-
-    def united(self, products: Floats) -> Floats:
-        """`[groups]` inner products of two sums over each group, from those over cells, `[cells, cells]`."""
-        return np.asarray(((self.members @ products) * self.members).sum(axis=1))
+        """`[..., groups]` of `values[..., k, rows]`."""
+        return np.asarray(np.add.reduceat(values, self.starts[:-1], axis=-1) @ self.members.T)
 
     @cached_property
-    def sparse(self) -> tuple[Array, Array]:
-        """Features as the first layer takes them: `[rows, numeric + 1]` float32 with 1 for the bias; active columns."""
-        numeric = self.examples.numeric
-        ones = np.ones((len(self), 1), np.float32)
-        return np.concatenate([numeric, ones], axis=1, dtype=np.float32), np.ascontiguousarray(self.examples.active)
+    def parts(self) -> tuple[Integers, Integers]:
+        """Cells of the first group, of the second, ..., and `[groups + 1]` where those of each begin."""
+        groups, cells = np.nonzero(self.members)
+        return np.ascontiguousarray(cells), np.searchsorted(groups, np.arange(len(self.names) + 1))
 
     @cached_property
-    def squares(self) -> Floats:
-        """`[rows]` squared lengths of the features."""
-        numeric = self.examples.numeric
-        return np.asarray(np.einsum("rc,rc->r", numeric, numeric, dtype=np.float64) + self.examples.active.shape[1])
+    def series(self) -> list[tuple[str, str]]:
+        """Name and unit of what is recorded of each group, group after group."""
+        ends = ["" if name == ALL else f"[{name}]" for name in self.names]
+        return [(name + end, unit) for end in ends for name, unit in SERIES]
 
     @cached_property
     def features(self) -> torch.Tensor:
@@ -175,50 +167,76 @@ class Sample:
 
 
 class Gradients(Protocol):
-    """The gradients of a sample's rows at one place of training."""
+    """The gradients of a sample's rows at one place of training: of one run, or of several at a time."""
 
-    def norms(self) -> Floats:
-        """`[rows]` lengths."""
+    def norms(self) -> Array:
+        """`[runs, rows]` float32 lengths."""
 
-    def products(self, weights: Array) -> Floats:
-        """`[k, cells, k, cells]` inner products of the sums over cells of gradients times `weights` `[k, rows]`."""
+    def products(self, factors: Array) -> Floats:
+        """`[runs, groups, 3]`, of each group's sum of gradients and of its sum of gradients times `factors`
+        `[runs, rows]` float32: the square of the first, the inner product of both, the square of the second.
+        """
+
+
+class Look(NamedTuple):
+    """What was seen of one run at one place: `norms`, `factors` and the largest factors a record could have had there,
+    `lenient`, are `[rows]`; `products` are `[groups, 3]` as `Gradients` has them; `limit` is the method's sensitivity.
+    """
+
+    limit: float
+    norms: Array
+    factors: Array
+    lenient: Array
+    products: Floats
+
+
+def look(gradients: Gradients, sample: Sample, works: Sequence[Work], states: Sequence[State]) -> list[Look]:
+    """Of each run, by its own method with its state there. Nothing is seen of a sample without groups but the limit."""
+    limits = [
+        float(work.method.sensitivity(state, work.method_params)) for work, state in zip(works, states, strict=True)
+    ]
+    if not sample.names:
+        nothing = np.zeros(0, np.float32)
+        return [Look(limit, nothing, nothing, nothing, np.zeros((0, 3))) for limit in limits]
+    norms = gradients.norms()
+    factors, lenient = np.empty_like(norms), np.empty_like(norms)
+    zeros = np.zeros_like(norms[0])
+    with np.errstate(all="ignore"):
+        for run, (work, state) in enumerate(zip(works, states, strict=True)):
+            shown = {name: np.asarray(value) if np.ndim(value) else value for name, value in state.items()}
+            if work.groups is not None:
+                shown[GROUP] = work.groups.codes[sample.rows]
+            factors[run] = work.method.scale(norms[run], shown, work.method_params)
+            lenient[run] = work.method.scale(zeros, shown, work.method_params)
+    return list(map(Look, limits, norms, factors, lenient, gradients.products(factors)))
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def figures(
-    gradients: Gradients, sample: Sample, method: Method[Any], params: Params, state: State, codes: Integers | None
-) -> Iterator[tuple[str, str, float]]:
-    """Name, unit and value of each series; NaN where not defined, as in a run whose gradients are no longer numbers.
-
-    `codes` `[rows]` are the groups that the method asks for, if it does.
+def figures(looks: Sequence[Look], sample: Sample) -> Floats:
+    """`[looks, groups, series]` as `SERIES` names them; NaN where not defined, as in a run whose gradients are no
+    longer numbers. Each look's are the same bits whatever other looks are there.
     """
-    state = {name: np.asarray(value) if np.ndim(value) else value for name, value in state.items()}
-    yield "gradient_limit", "gradient norm", float(method.sensitivity(state, params))
-    if not len(sample):
-        return
-    norms = gradients.norms()
-    shown = state if codes is None else {**state, GROUP: codes}
-    short = norms.astype(np.float32)
-    with np.errstate(all="ignore"):
-        factors = np.asarray(method.scale(short, shown, params), np.float64)
-        lenient = np.maximum(np.asarray(method.scale(np.zeros_like(short), shown, params), np.float64), factors.max())
-    found = np.full((len(sample.names), len(SERIES)), np.nan)
-    if np.isfinite(norms).all() and np.isfinite(factors).all():
-        products = gradients.products(np.stack([np.ones_like(short), factors.astype(np.float32)]))
-        clipped = factors < (1 - SAME) * lenient
-        total, scaled, count = sample.sums(np.stack([norms, norms * factors, clipped])) @ sample.members.T
-        whole, cross, left = (sample.united(products[i, :, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[:, : len(QUANTILES)] = _quantiles(norms, sample)
-            found[:, -3] = cosine(whole, cross, left, total, scaled)
-            found[:, -2] = count / sample.sizes
-            found[:, -1] = np.where(total > 0, scaled / total, np.nan)
-    for name, values in zip(sample.names, found.tolist(), strict=True):
-        end = "" if name == ALL else f"[{name}]"
-        for (series, unit), value in zip(SERIES, values, strict=True):
-            yield series + end, unit, value
+    found = np.full((len(looks), len(sample.names), len(SERIES)), np.nan)
+    known = [i for i, one in enumerate(looks) if np.isfinite(one.norms).all() and np.isfinite(one.factors).all()]
+    if not known or not sample.names:
+        return found
+    norms, factors, lenient, products = (
+        np.stack([getattr(looks[i], name) for i in known]) for name in ("norms", "factors", "lenient", "products")
+    )
+    quantiles = _quantiles(norms, sample)
+    norms, factors, lenient = (values.astype(np.float64) for values in (norms, factors, lenient))
+    clipped = factors < (1 - SAME) * np.maximum(lenient, factors.max(axis=1, keepdims=True))
+    sums = sample.sums(np.stack([norms, norms * factors, clipped], axis=1))
+    total, scaled, count = np.moveaxis(sums, 1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole, cross, left = np.moveaxis(products, 2, 0)
+        direction = cosine(whole, cross, left, total, scaled)
+        kept = np.where(total > 0, scaled / total, np.nan)
+    others = np.stack([direction, count / sample.sizes, kept], axis=2)
+    found[known] = np.concatenate([quantiles, others], axis=2)
+    return found
 
 
 def cosine(whole: Floats, cross: Floats, left: Floats, total: Floats, scaled: Floats) -> Floats:
@@ -233,20 +251,19 @@ def cosine(whole: Floats, cross: Floats, left: Floats, total: Floats, scaled: Fl
     return np.asarray(np.where(known, np.clip(cross / np.sqrt(whole * left), -1, 1), np.nan))
 
 
-def _quantiles(norms: Floats, sample: Sample) -> Floats:
-    """`[groups, quantiles]`, linear between order statistics as `numpy.quantile` has them, from one sort."""
-    order = np.argsort(norms)
-    # Group by group the norms in ascending order.
-    ordered = norms[order[np.nonzero(sample.masks[:, order])[1]]]
-    first = np.concatenate([[0], np.cumsum(sample.sizes)[:-1]])[:, None]
-    at = np.array(QUANTILES) / 100 * (sample.sizes[:, None] - 1)
+def _quantiles(norms: Array, sample: Sample) -> Floats:
+    """`[looks, groups, quantiles]`, linear between order statistics as `numpy.quantile` has them, which would sort for
+    each of them."""
+    ordered = np.concatenate([np.sort(norms[:, rows], axis=1) for rows in sample.places], axis=1).astype(np.float64)
+    sizes = sample.sizes[:, None]
+    first, at = np.cumsum(sizes, axis=0) - sizes, np.array(QUANTILES) / 100 * (sizes - 1)
     low = at.astype(np.int64)
-    high = np.minimum(low + 1, sample.sizes[:, None] - 1)
-    below, above = ordered[first + low], ordered[first + high]
+    high = np.minimum(low + 1, sizes - 1)
+    below, above = ordered[:, first + low], ordered[:, first + high]
     return np.asarray(below + (at - low) * (above - below))
 
 
-# --- linear layers ----------------------------------------------------------------------------------------------------
+# --- linear layers, in torch ------------------------------------------------------------------------------------------
 
 
 def _slope(activation: str, z: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
@@ -268,250 +285,64 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class LinearGradients:
-    """Of linear layers with one kind of activation between them.
+    """Of linear layers with one kind of activation between them, of several runs at once, on any device.
 
-    `parameters` are arrays in torch's order: `[outputs, inputs]` weights and `[outputs]` bias of each layer.
+    `matrices` are `[runs, inputs + 1, outputs]` of each layer, the last row being the bias.
     """
 
-    def __init__(self, parameters: Sequence[Array], activation: str, task: Task, sample: Sample) -> None:
+    def __init__(self, matrices: Sequence[torch.Tensor], activation: str, task: Task, sample: Sample) -> None:
         self._sample = sample
-        arrays = [np.ascontiguousarray(p, np.float32) for p in parameters]
-        weights, biases = arrays[::2], arrays[1::2]
-        #: What each layer takes, `[rows, inputs]`, the first layer's being the sample's own; and the derivatives of
-        #: each record's loss by what each layer answers, `[rows, outputs]`.
-        self._inputs: list[torch.Tensor | None]
-        self._errors: list[torch.Tensor]
-        self._inputs, self._errors = (_compiled_pass if HAS_NUMBA else _pass)(weights, biases, activation, task, sample)
+        #: What each layer takes with a 1 for the bias, `[runs or 1, rows, inputs + 1]`, and the derivatives of each
+        #: record's loss by what it answers, `[runs, rows, outputs]`.
+        self._inputs = [sample.features.to(matrices[0].device)[None]]
+        slopes = []
+        for matrix in matrices[:-1]:
+            z = torch.matmul(self._inputs[-1], matrix)
+            hidden = ACTIVATIONS[activation](z)
+            slopes.append(_slope(activation, z, hidden))
+            self._inputs.append(_with_ones(hidden))
+        logits = torch.matmul(self._inputs[-1], matrices[-1])
+        self._errors = [_head_errors(logits, sample.target.to(logits.device), task)]
+        for matrix, slope in zip(reversed(matrices[1:]), reversed(slopes), strict=True):
+            self._errors.insert(0, torch.matmul(self._errors[0], matrix[:, :-1].transpose(1, 2)).mul_(slope))
 
-    def norms(self) -> Floats:
-        """`[rows]`."""
-        square = np.zeros(len(self._sample))
+    def norms(self) -> Array:
+        """`[runs, rows]`."""
+        squares = torch.zeros_like(self._errors[0][:, :, 0])
         for taken, error in zip(self._inputs, self._errors, strict=True):
-            inputs = self._sample.squares if taken is None else _squares(taken.numpy())
-            square += (inputs + 1) * _squares(error.numpy())
-        return np.sqrt(square)
+            squares += taken.square().sum(dim=2) * error.square().sum(dim=2)
+        answer: Array = squares.sqrt_().cpu().numpy()
+        return answer
 
-    def products(self, weights: Array) -> Floats:
-        """`[k, cells, k, cells]`."""
-        sample, count = self._sample, len(weights)
-        size = count * sample.cells
-        total = np.zeros((size, size))
-        scaled = torch.from_numpy(np.ascontiguousarray(weights, np.float32))
-        for taken, error in zip(self._inputs, self._errors, strict=True):
-            inputs = (sample.examples.inputs if taken is None else taken.shape[1]) + 1
-            numbers, rows = inputs * error.shape[1], len(sample)
-            # Either way costs about so many multiplications.
-            if (count * rows + size**2) * numbers <= rows**2 * (inputs + error.shape[1] + size):
-                # By torch: the threads of numpy's products are not ours to limit.
-                sums = torch.from_numpy(_sums_over_cells(sample, taken, error, scaled))
-                total += (sums @ sums.T).numpy()
-            else:
-                whole = sample.features if taken is None else _with_ones(taken)
-                each = (error @ error.T) * (whole @ whole.T)
-                of_cell = torch.zeros(sample.cells, rows)
-                of_cell[torch.from_numpy(sample.cell), torch.arange(rows)] = 1
-                chosen = (scaled[:, None] * of_cell).reshape(size, rows)
-                total += (chosen @ each @ chosen.T).numpy()
-        return total.reshape(count, sample.cells, count, sample.cells)
+    def products(self, factors: Array) -> Floats:
+        """`[runs, groups, 3]`."""
+        device = self._errors[0].device
+        scale = torch.from_numpy(np.ascontiguousarray(factors, np.float32)).to(device)[:, :, None]
+        both = [torch.cat([error, error * scale], dim=2) for error in self._errors]
+        total = torch.zeros(len(scale), len(self._sample.names), 3, dtype=torch.float64, device=device)
+        for group, places in enumerate(self._sample.places):
+            rows = torch.from_numpy(places).to(device)
+            for taken, pair in zip(self._inputs, both, strict=True):
+                sums = torch.matmul(taken[:, rows].transpose(1, 2), pair[:, rows])
+                whole, scaled = sums.chunk(2, dim=2)
+                for place, (a, b) in enumerate(((whole, whole), (whole, scaled), (scaled, scaled))):
+                    total[:, group, place] += (a * b).sum(dim=(1, 2), dtype=torch.float64)
+        answer: Floats = total.cpu().numpy()
+        return answer
 
 
 def _with_ones(values: torch.Tensor) -> torch.Tensor:
-    return torch.cat([values, values.new_ones(len(values), 1)], dim=1)
-
-
-def _squares(values: Array) -> Array:
-    """`[rows]` squared lengths of rows."""
-    return np.asarray(np.einsum("rc,rc->r", values, values))
+    return torch.cat([values, values.new_ones(*values.shape[:-1], 1)], dim=-1)
 
 
 def _head_errors(logits: torch.Tensor, target: torch.Tensor, task: Task) -> torch.Tensor:
-    """`[rows, outputs]` derivatives of each record's loss by its logits."""
+    """`[runs, rows, outputs]` derivatives of each record's loss by its logits."""
     if task == "regression":
         return 2 * (logits - target[:, None])
-    errors = torch.softmax(logits, dim=1)
-    errors[torch.arange(len(target)), target] -= 1
-    return errors
-
-
-def _pass(
-    weights: Sequence[Array], biases: Sequence[Array], activation: str, task: Task, sample: Sample
-) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
-    """Forward and backward, in torch."""
-    matrices, offsets = [torch.from_numpy(w) for w in weights], [torch.from_numpy(b) for b in biases]
-    z = sample.features[:, :-1] @ matrices[0].T + offsets[0]
-    inputs: list[torch.Tensor | None] = [None]
-    slopes = []
-    for weight, bias in zip(matrices[1:], offsets[1:], strict=True):
-        hidden = ACTIVATIONS[activation](z)
-        slopes.append(_slope(activation, z, hidden))
-        inputs.append(hidden)
-        z = torch.addmm(bias, hidden, weight.T)
-    errors = [_head_errors(z, sample.target, task)]
-    for weight, slope in zip(reversed(matrices[1:]), reversed(slopes), strict=True):
-        errors.insert(0, (errors[0] @ weight).mul_(slope))
-    return inputs, errors
-
-
-def _compiled_pass(
-    weights: Sequence[Array], biases: Sequence[Array], activation: str, task: Task, sample: Sample
-) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
-    """The same in one call of compiled code: so few rows are over before torch has found its functions."""
-    rows, widths = len(sample), [len(b) for b in biases]
-    numeric, active = sample.sparse
-    flat = np.concatenate([part.reshape(-1) for part in (weights[0].T, *weights[1:], *biases)])
-    answers, errors = np.empty(rows * sum(widths), np.float32), np.empty(rows * sum(widths), np.float32)
-    target = sample.examples.target
-    labels = target.astype(np.int64) if task != "regression" else np.zeros(0, np.int64)
-    values = target.astype(np.float32) if task == "regression" else np.zeros(0, np.float32)
-    shape = np.array([weights[0].shape[1], *widths])
-    _sparse_pass(numeric, active, flat, shape, list(ACTIVATIONS).index(activation), labels, values, answers, errors)
-    shapes = list(zip(pairwise(rows * np.cumsum([0, *widths])), widths, strict=True))
-    hidden, backward = (
-        [torch.from_numpy(packed[a:b].reshape(rows, wide)) for (a, b), wide in shapes] for packed in (answers, errors)
-    )
-    return [None, *hidden[:-1]], backward
-
-
-def _sums_over_cells(sample: Sample, taken: torch.Tensor | None, error: torch.Tensor, weights: torch.Tensor) -> Array:
-    """`[k cells, numbers]` sums of gradients times weights `[k, rows]`, all in one order."""
-    count, cells = len(weights), sample.cells
-    if taken is None and HAS_NUMBA:
-        numeric, active = sample.sparse
-        out = np.zeros((count, cells, sample.examples.inputs + 1, error.shape[1]), np.float32)
-        _sparse_sums(numeric, active, error.numpy(), weights.numpy(), sample.cell, out)
-        return out.reshape(count * cells, -1)
-    if taken is not None and HAS_NUMBA and error.shape[1] <= NARROW:
-        out = np.zeros((count, cells, error.shape[1], taken.shape[1] + 1), np.float32)
-        _narrow_sums(error.numpy(), taken.numpy(), weights.numpy(), sample.cell, out)
-        return out.reshape(count * cells, -1)
-    whole = sample.features if taken is None else _with_ones(taken)
-    sums = torch.empty(count, cells, error.shape[1], whole.shape[1])
-    for some, out in zip(weights, sums, strict=True):
-        scaled = error * some[:, None]
-        for cell, (a, b) in enumerate(zip(sample.starts[:-1], sample.starts[1:], strict=True)):
-            torch.mm(scaled[a:b].T, whole[a:b], out=out[cell])
-    return sums.reshape(count * cells, -1).numpy()
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _activate(z: Any, slope: Any, activation: Any) -> None:
-    """Answers in place of z, and their derivatives."""
-    if activation == 0:
-        for i in range(z.shape[0]):
-            slope[i] = np.float32(1) if z[i] > 0 else np.float32(0)
-            z[i] *= slope[i]
-    elif activation == 1:
-        for i in range(z.shape[0]):
-            z[i] = np.float32(math.tanh(z[i]))
-            slope[i] = np.float32(1) - z[i] * z[i]
-    else:
-        for i in range(z.shape[0]):
-            share = np.float32(0.5) * np.float32(math.erfc(-z[i] * np.float32(0.7071067811865476)))
-            density = np.float32(0.3989422804014327) * np.float32(math.exp(-np.float32(0.5) * z[i] * z[i]))
-            slope[i] = share + z[i] * density
-            z[i] *= share
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _sparse_pass(numeric: Any, active: Any, flat: Any, widths: Any, activation: Any, labels: Any, values: Any,
-                 answers: Any, errors: Any) -> None:  # fmt: skip
-    """Forward and backward of each row. `widths` are inputs, hidden units and outputs; `flat` holds the first layer's
-    weights `[inputs, outputs]`, the others' `[outputs, inputs]`, and all biases. Hidden answers and all errors are
-    written layer after layer, `[rows, outputs]` each; the last layer's answers are its logits.
-    """
-    rows, columns, hot, layers = numeric.shape[0], numeric.shape[1] - 1, active.shape[1], widths.shape[0] - 1
-    biases = 0
-    for layer in range(layers):
-        biases += widths[layer] * widths[layer + 1]
-    back = np.empty(widths.max(), np.float32)
-    wide = widths[1]
-    for row in range(rows):
-        z = answers[row * wide : (row + 1) * wide]
-        z[:] = flat[biases : biases + wide]
-        for c in range(columns):
-            value, column = numeric[row, c], flat[c * wide : (c + 1) * wide]
-            for j in range(wide):
-                z[j] += value * column[j]
-        for h in range(hot):
-            c = active[row, h]
-            column = flat[c * wide : (c + 1) * wide]
-            for j in range(wide):
-                z[j] += column[j]
-        at, bias, before = widths[0] * wide, biases + wide, 0
-        for layer in range(1, layers):
-            inputs, outputs = widths[layer], widths[layer + 1]
-            # The slope is kept where the error will be.
-            slope = errors[before * rows + row * inputs : before * rows + (row + 1) * inputs]
-            before += inputs
-            _activate(z, slope, activation)
-            below = z
-            z = answers[before * rows + row * outputs : before * rows + (row + 1) * outputs]
-            for o in range(outputs):
-                weight, total = flat[at : at + inputs], np.float32(0)
-                for i in range(inputs):
-                    total += weight[i] * below[i]
-                z[o] = total + flat[bias + o]
-                at += inputs
-            bias += outputs
-        outputs = widths[layers]
-        error = errors[before * rows + row * outputs : before * rows + (row + 1) * outputs]
-        if values.shape[0]:
-            error[0] = np.float32(2) * (z[0] - values[row])
-        else:
-            top, total = z[0], np.float32(0)
-            for o in range(1, outputs):
-                top = max(top, z[o])
-            for o in range(outputs):
-                error[o] = np.float32(math.exp(z[o] - top))
-                total += error[o]
-            for o in range(outputs):
-                error[o] /= total
-            error[labels[row]] -= np.float32(1)
-        for layer in range(layers - 1, 0, -1):
-            inputs, outputs = widths[layer], widths[layer + 1]
-            at -= inputs * outputs
-            before -= inputs
-            sums = back[:inputs]
-            sums[:] = 0
-            for o in range(outputs):
-                value, weight = error[o], flat[at + o * inputs : at + (o + 1) * inputs]
-                for i in range(inputs):
-                    sums[i] += value * weight[i]
-            error = errors[before * rows + row * inputs : before * rows + (row + 1) * inputs]
-            for i in range(inputs):
-                error[i] *= sums[i]
-
-
-@njit(cache=True, nogil=True)
-def _sparse_sums(left: Any, active: Any, right: Any, weights: Any, cell: Any, out: Any) -> None:
-    """`out[k, cell] += weight[k, row] [features, 1][row] right[row]^T`; the 1 is the last of `left`'s columns."""
-    rows, columns, hot, width = left.shape[0], left.shape[1], active.shape[1], out.shape[2]
-    for k in range(weights.shape[0]):
-        for row in range(rows):
-            sums, weight = out[k, cell[row]], weights[k, row]
-            for c in range(columns):
-                value = weight * left[row, c]
-                at = c if c < columns - 1 else width - 1
-                for j in range(right.shape[1]):
-                    sums[at, j] += value * right[row, j]
-            for h in range(hot):
-                at = active[row, h]
-                for j in range(right.shape[1]):
-                    sums[at, j] += weight * right[row, j]
-
-
-@njit(cache=True, nogil=True)
-def _narrow_sums(errors: Any, inputs: Any, weights: Any, cell: Any, out: Any) -> None:
-    """`out[k, cell] += weight[k, row] errors[row] [inputs, 1][row]^T`."""
-    rows, columns = inputs.shape
-    for k in range(weights.shape[0]):
-        for row in range(rows):
-            sums, weight = out[k, cell[row]], weights[k, row]
-            for o in range(errors.shape[1]):
-                value = weight * errors[row, o]
-                for j in range(columns):
-                    sums[o, j] += value * inputs[row, j]
-                sums[o, columns] += value
+    label = target[None, :, None].expand(len(logits), -1, 1)
+    # p - 1 for the true class is minus the sum of the others: exact where p rounds to 1.
+    errors = torch.softmax(logits, dim=2).scatter_(2, label, 0.0)
+    return errors.scatter_(2, label, -errors.sum(dim=2, keepdim=True))
 
 
 # --- any module -------------------------------------------------------------------------------------------------------
@@ -538,31 +369,34 @@ class ModuleGradients:
         bounds = zip(sample.starts[:-1].tolist(), sample.starts[1:].tolist(), strict=True)
         self._chunks = [(a, min(a + most, stop)) for start, stop in bounds for a in range(start, stop, most)]
 
-    def norms(self) -> Floats:
-        """`[rows]`."""
-        found = np.zeros(len(self._sample))
+    def norms(self) -> Array:
+        """`[1, rows]`."""
+        found = np.zeros((1, len(self._sample)), np.float32)
         for start, stop, norms in self._passes():
-            found[start:stop] = norms
+            found[0, start:stop] = norms
         return found
 
-    def products(self, weights: Array) -> Floats:
-        """`[k, cells, k, cells]`."""
-        count, cells = len(weights), self._sample.cells
-        sums: list[list[Any]] = [[0.0] * cells for _ in range(count)]
+    def products(self, factors: Array) -> Floats:
+        """`[1, groups, 3]`."""
+        cells, members = self._sample.cells, self._sample.members
+        weights = np.stack([np.ones_like(factors[0]), factors[0]])
+        sums: list[list[Any]] = [[0.0] * cells for _ in weights]
         for start, stop, _ in self._passes():
             at = int(self._sample.cell[start])
-            for k in range(count):
-                scale = torch.from_numpy(np.ascontiguousarray(weights[k, start:stop], np.float32)).to(self._device)
+            for k, weight in enumerate(weights):
+                scale = torch.from_numpy(np.ascontiguousarray(weight[start:stop], np.float32)).to(self._device)
                 flat = torch.cat([g.detach().reshape(-1) for g in self._per_record.sum(scale)])
                 sums[k][at] = sums[k][at] + flat
         flat = torch.stack([one for some in sums for one in some])
-        return (flat @ flat.T).double().cpu().numpy().reshape(count, cells, count, cells)
+        between = (flat @ flat.T).double().cpu().numpy().reshape(2, cells, 2, cells)
+        pairs = [between[i, :, j] for i, j in ((0, 0), (0, 1), (1, 1))]
+        return np.stack([((members @ pair) * members).sum(axis=1) for pair in pairs], axis=1)[None]
 
-    def _passes(self) -> Iterator[tuple[int, int, Floats]]:
+    def _passes(self) -> Iterator[tuple[int, int, Array]]:
         features = torch.from_numpy(self._sample.examples.features)
         devices = [self._device] if self._device.type != "cpu" else []
         with torch.random.fork_rng(devices=devices):
             for start, stop in self._chunks:
                 part = (one[start:stop].to(self._device) for one in (features, self._sample.target))
                 _, norms = self._per_record.norms(*part)
-                yield start, stop, norms.detach().double().cpu().numpy()
+                yield start, stop, norms.detach().cpu().numpy()

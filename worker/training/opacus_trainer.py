@@ -132,8 +132,9 @@ class _Run:
         """Of these rows, at the weights as they are."""
         found = architecture_of(self.work)
         if isinstance(found, Architecture):
-            arrays = [p.detach().cpu().numpy() for p in self.parameters]
-            return LinearGradients(arrays, found.activation, self.work.task, sample)
+            layers = zip(self.parameters[::2], self.parameters[1::2], strict=True)
+            matrices = [torch.cat([weight.detach().T, bias.detach()[None]])[None] for weight, bias in layers]
+            return LinearGradients(matrices, found.activation, self.work.task, sample)
         assert self.per_record is not None
         most = max(1, math.ceil(self.work.expected_batch))
         return ModuleGradients(self.per_record, sample, self.device, most)

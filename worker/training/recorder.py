@@ -10,13 +10,15 @@ import numpy as np
 
 from backend.contracts.results import Series
 from worker.plugins import State
-from worker.training.clipping import Gradients, Sample, figures, times
+from worker.training.clipping import Gradients, Look, Sample, figures, look, times
 from worker.training.engine import Array, Work
 from worker.training.losses import per_record_numpy, predicted_class
 
 #: Sums over the records that an epoch's batches drew: their losses, how many there were, how many gradients were longer
 #: than the method lets one be, and the factors by which gradients were scaled.
 LOSS, RECORDS, CLIPPED, KEPT = range(4)
+#: The series that says how long a scaled gradient can be, one point for each look at the gradients.
+LIMIT = "gradient_limit"
 
 
 class Recorder:
@@ -31,8 +33,26 @@ class Recorder:
         looked_at = work.sample is not None and work.budget is not None
         epochs = work.schedule.steps // work.schedule.steps_per_epoch
         self._times = frozenset(times(epochs)) if looked_at else frozenset()
-        #: Unit, epochs and values of each series; JSON, so that a checkpoint can keep it.
-        self.points: dict[str, list[Any]] = {}
+        self._points: dict[str, list[Any]] = {}
+        #: Epochs and looks of which no figures are made yet.
+        self._looks: list[tuple[int, Look]] = []
+
+    @property
+    def points(self) -> dict[str, list[Any]]:
+        """Unit, epochs and values of each series; JSON, so that a checkpoint can keep it."""
+        looks, self._looks = self._looks, []
+        if looks and self.work.sample is not None:
+            epochs = [float(epoch) for epoch, _ in looks]
+            found = figures([seen for _, seen in looks], self.work.sample).reshape(len(looks), -1)
+            for (name, _), values in zip(self.work.sample.series, found.T.tolist(), strict=True):
+                _, steps, known = self._points[name]
+                steps += epochs
+                known += [value if math.isfinite(value) else None for value in values]
+        return self._points
+
+    @points.setter
+    def points(self, kept: dict[str, list[Any]]) -> None:
+        self._points, self._looks = kept, []
 
     def state(self, epoch: int, state: State) -> None:
         """What the method records of its state, such as the threshold."""
@@ -45,17 +65,27 @@ class Recorder:
                 for label, number in zip(groups.labels, value, strict=True):
                     self._add(f"{name}[{groups.attribute}={label}]", unit, epoch, float(number))
 
-    def gradients(self, epoch: int, state: State, gradients_of: Callable[[Sample], Gradients]) -> None:
-        """What clipping does to a sample's gradients at the weights and the state after that epoch, where it is time.
+    def due(self, epoch: int) -> Sample | None:
+        """The rows through which to look at the gradients after that epoch; None where it is not time."""
+        seen = self._points.get(LIMIT, ["", [], []])[1]
+        return self.work.sample if epoch in self._times and epoch not in seen else None
 
-        `gradients_of` answers the gradients of a sample's rows at those weights.
-        """
-        work, sample = self.work, self.work.sample
-        if epoch in self._times and sample is not None:
-            codes = None if work.groups is None else work.groups.codes[sample.rows]
-            found = figures(gradients_of(sample), sample, work.method, work.method_params, state, codes)
-            for name, unit, value in found:
-                self._add(name, unit, epoch, value)
+    def looked(self, epoch: int, seen: Look) -> None:
+        """What clipping does to the sample's gradients at the weights and the state after that epoch."""
+        assert self.work.sample is not None
+        if LIMIT not in self._points:
+            # Now, so that the order of series does not depend on when their figures are made.
+            every = (LIMIT, "gradient norm"), *self.work.sample.series
+            self._points |= {name: [unit, [], []] for name, unit in every}
+        self._add(LIMIT, "gradient norm", epoch, seen.limit)
+        self._looks.append((epoch, seen))
+
+    def gradients(self, epoch: int, state: State, gradients_of: Callable[[Sample], Gradients]) -> None:
+        """Looks, where it is time; `gradients_of` answers the gradients of a sample's rows at the weights then."""
+        sample = self.due(epoch)
+        if sample is not None:
+            (seen,) = look(gradients_of(sample), sample, [self.work], [state])
+            self.looked(epoch, seen)
 
     def epoch(self, epoch: int, totals: Sequence[float] | Array, validation_logits: Array) -> None:
         """Closes an epoch. `totals` holds its sums `[4]`; the logits are `[validation rows, outputs]`."""
@@ -74,7 +104,7 @@ class Recorder:
                 self._add("validation_accuracy", "share of rows", epoch, right)
 
     def _add(self, name: str, unit: str, epoch: int, value: float) -> None:
-        _, steps, values = self.points.setdefault(name, [unit, [], []])
+        _, steps, values = self._points.setdefault(name, [unit, [], []])
         steps.append(float(epoch))
         values.append(value if math.isfinite(value) else None)
 

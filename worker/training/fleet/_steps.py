@@ -28,7 +28,7 @@ def _gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: A
     where the buffers are too small.
     """
     capacity = b.losses.shape[0]
-    batch, pool, logits, meta = b.batch, rows.pool, b.logits, network.meta
+    batch, pool = b.batch, rows.pool
     if rules.log_keep == 0.0:
         n = pool.shape[0]
         for i in range(n):
@@ -39,6 +39,20 @@ def _gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: A
         return -n
     for i in range(n):
         batch[i] = pool[batch[i]]
+    pass_through(n, rows, network, b, rules, want_norms)
+    loss = 0.0
+    for i in range(n):
+        loss += b.losses[i]
+    totals[LOSS] += loss
+    totals[RECORDS] += n
+    return n
+
+
+@inlined
+def pass_through(n: Any, rows: Any, network: Any, b: Any, rules: Any, want_norms: Any) -> None:
+    """Runs the first `n` rows of `b.batch` forward and backward: losses, errors and, if wanted, norms."""
+    capacity = b.losses.shape[0]
+    batch, logits, meta = b.batch, b.logits, network.meta
     padded = n + (-n) % v.ROWS
     forward(batch, n, padded, rows, meta, network.weights, b, rules.activation)
     classes = meta[meta.shape[0] - 1, OUTPUTS]
@@ -47,13 +61,7 @@ def _gradients(step: Any, rows: Any, network: Any, b: Any, rules: Any, totals: A
             logits[k * capacity + i] = f32(0)
     loss_and_errors(batch, n, classes, rows.labels, rows.values, rules.loss, logits, b.errors, b.error_squares,
                     b.losses, capacity)  # fmt: skip
-    loss = 0.0
-    for i in range(n):
-        loss += b.losses[i]
-    totals[LOSS] += loss
-    totals[RECORDS] += n
     backward(batch, n, padded, rows, network, b, rules.activation, want_norms)
-    return n
 
 
 @inlined

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from worker.datasets._table import Task
 from worker.plugins import GROUP, State
 from worker.training import loop
-from worker.training.clipping import LinearGradients, Sample
+from worker.training.clipping import Sample
 from worker.training.engine import UNWATCHED, Demand, Examples, Trained, Watch, Work
 from worker.training.fleet import _compile as k
 from worker.training.fleet import _steps as kernels
 from worker.training.fleet._compile import Buffers, Network, Rows, Rules
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.fleet.layout import Floats, Layout, aligned
+from worker.training.fleet.sample import CompiledGradients, numbers, room_for
 from worker.training.fleet.tape import WHOLE, Recorded, record
 from worker.training.initial import build
 from worker.training.recorder import LOSS, RECORDS
@@ -58,6 +60,8 @@ class FleetEngine:
         train = work.train
         per_run = layout.bytes_per_run()
         per_run += layout.bytes_per_thread(train.numeric.shape[1], train.active.shape[1]) + 32 * len(train)
+        if work.sample is not None:
+            per_run += 4 * numbers(work.sample, _size(layout))
         return Demand(shared=train.numeric.nbytes + train.active.nbytes + train.target.nbytes, per_run=per_run)
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
@@ -120,21 +124,8 @@ class _Run:
         assert isinstance(found, Architecture)
         self.work, self.architecture = work, found
         self.module = build(work)
-        expected, train = work.expected_batch, work.train
-        labels, values = _targets(work)
-        numeric = np.ascontiguousarray(train.numeric, f32)
-        active = np.ascontiguousarray(train.active, np.int32)
-        squares = np.einsum("rc,rc->r", numeric, numeric, dtype=np.float64) + active.shape[1]
-        self.rows = Rows(
-            pool=np.arange(len(train), dtype=np.int64),
-            numeric=numeric.reshape(-1),
-            columns=numeric.shape[1],
-            active=active.reshape(-1),
-            hot=active.shape[1],
-            squares=squares.astype(f32),
-            labels=labels,
-            values=values,
-        )
+        expected = work.expected_batch
+        self.rows = _rows(work.train, work.task)
         rate, training = work.schedule.sampling_rate, work.training
         (mask0, mask1), (own0, own1) = work.streams.shared, work.streams.own
         self.rules = Rules(
@@ -155,6 +146,8 @@ class _Run:
         self.totals = np.zeros(4)
         self.rates = np.array([work.learning_rate(step) for step in range(work.schedule.steps)])
         self.needed = np.zeros(1, np.int64)
+        #: Rows through which clipping is looked at, and room for their sums; from the first look on.
+        self.seen: tuple[Rows, Floats] | None = None
         if work.budget is None:
             self.recorded: Recorded | None = WHOLE
         else:
@@ -299,7 +292,7 @@ class _Run:
 
     def release(self) -> None:
         """Lets go of everything but what predictions need: a fleet's trained runs may wait to be evaluated."""
-        none = aligned(0)
+        none, self.seen = aligned(0), None
         self.buffers = _buffers(Layout.of((1, 1), 1), 0, 0, 0, 1)
         self.network = self.network._replace(sums=none, first=none, second=none)
         self.rows = self.rows._replace(
@@ -320,10 +313,13 @@ class _Run:
         )  # fmt: skip
         return out
 
-    def gradients(self, sample: Sample) -> LinearGradients:
+    def gradients(self, sample: Sample) -> CompiledGradients:
         """Of these rows, at the weights as they are."""
-        parameters, found = self.layout.unpack(self.weights), self.architecture
-        return LinearGradients(parameters, found.activation, self.work.task, sample)
+        size = _size(self.layout)
+        if self.seen is None:
+            self.seen = _rows(sample.examples, self.work.task), room_for(sample, size)
+        rows, room = self.seen
+        return CompiledGradients(sample, size, rows, self.network, self.buffers, self.rules, room)
 
     def trained_module(self) -> torch.nn.Module:
         """The network as a torch module, with the weights as they are now."""
@@ -338,9 +334,24 @@ def _capacity(expected: float) -> int:
     return int(expected + 6 * math.sqrt(expected)) + 48
 
 
-def _targets(work: Work) -> tuple[np.ndarray[Any, Any], Floats]:
-    """Class numbers and values; the one that the task does not use is empty."""
-    target = work.train.target
-    if work.task == "regression":
-        return np.zeros(0, np.int64), np.ascontiguousarray(target, f32)
-    return np.ascontiguousarray(target, np.int64), np.zeros(0, f32)
+def _size(layout: Layout) -> int:
+    """Of the weights, padded to whole vectors."""
+    return -(-layout.weights // 16) * 16
+
+
+def _rows(examples: Examples, task: Task) -> Rows:
+    """As kernels take them: of class numbers and values, the one that the task does not use is empty."""
+    numeric = np.ascontiguousarray(examples.numeric, f32)
+    active = np.ascontiguousarray(examples.active, np.int32)
+    squares = np.einsum("rc,rc->r", numeric, numeric, dtype=np.float64) + active.shape[1]
+    target, measured = examples.target, task == "regression"
+    return Rows(
+        pool=np.arange(len(examples), dtype=np.int64),
+        numeric=numeric.reshape(-1),
+        columns=numeric.shape[1],
+        active=active.reshape(-1),
+        hot=active.shape[1],
+        squares=squares.astype(f32),
+        labels=np.zeros(0, np.int64) if measured else np.ascontiguousarray(target, np.int64),
+        values=np.ascontiguousarray(target, f32) if measured else np.zeros(0, f32),
+    )

@@ -15,7 +15,6 @@ import torch
 from worker.datasets._table import Task
 from worker.plugins import GROUP, State
 from worker.training.checkpoints import Snapshot
-from worker.training.clipping import LinearGradients, Sample
 from worker.training.engine import Lookout, Work
 from worker.training.fleet.architecture import Activation, architecture_of
 from worker.training.initial import build
@@ -184,20 +183,7 @@ class Course:
         state = {name: plain(value) for name, value in work.start().items()}
         course = cls(work, plan, Recorder(work), arrays, state)
         course.recorder.state(0, course.state)
-        course.look(0, arrays["weights"])
         return course
-
-    def look(self, epoch: int, weights: Floats) -> None:
-        """Has the recorder look at a sample's gradients, where it is time; `weights` `[plan.size]` are those then."""
-
-        def gradients(sample: Sample) -> LinearGradients:
-            parameters: list[Floats] = []
-            for layer in self.plan.layers:
-                matrix = weights[layer.start : layer.start + layer.count].reshape(-1, layer.outputs)
-                parameters += [matrix[:-1].T, matrix[-1]]
-            return LinearGradients(parameters, self.plan.activation, self.plan.task, sample)
-
-        self.recorder.gradients(epoch, self.state, gradients)
 
     def resume(self, kept: Snapshot) -> None:
         """Go on from a checkpoint."""

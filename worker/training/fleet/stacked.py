@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from worker.training.clipping import LinearGradients, Look, look
 from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work, diverged
 from worker.training.fleet import stack_device
 from worker.training.fleet.architecture import architecture_of
@@ -34,6 +35,8 @@ PROCESSOR_RUNS, GPU_RUNS = 16, 512
 #: Steps between two looks at what came of them: as many as take about this long, and never more than so many.
 LOOK_SECONDS = 0.2
 LOOK_STEPS = 50
+#: Runs whose gradients are looked at together on a GPU. On a processor it is one: results do not depend on the others.
+LOOKED_AT = 32
 #: Examples whose features stay on the device for predictions.
 KEPT_EXAMPLES = 8
 #: Checkpoints of a stack take at most this share of the time, where they take long.
@@ -51,6 +54,7 @@ class StackedEngine:
 
     def __init__(self, device: str = "cpu", *, draw_on_device: bool | None = None) -> None:
         self.device = torch.device(device)
+        self._looked_at = 1 if self.device.type == "cpu" else LOOKED_AT
         self._draw_on_device = self.device.type != "cpu" if draw_on_device is None else draw_on_device
         self._features: OrderedDict[int, tuple[Examples, torch.Tensor]] = OrderedDict()
 
@@ -159,6 +163,9 @@ class StackedEngine:
         for course in cohort:
             if course.lookout is None:
                 course.lookout = watch.follow(course.work.key)
+        if stack.step == 0:
+            for run, seen in self._looks(stack, alive, 0).items():
+                alive[run].recorder.looked(0, seen)
         stride, saved, saving = 1, time.perf_counter(), 0.0
         # Memory may have given out when an epoch was over and not closed yet.
         late = stack.step // plan.steps_per_epoch > cohort[0].epochs
@@ -203,16 +210,39 @@ class StackedEngine:
         finite = stack.finite()
         late = {run: diverged("weights", epoch, stack.step - 1) for run in alive if not finite[run]}
         stack.save_small()
-        logits = stack.end_epoch()
         messages = late | messages
+        # Both take memory, and the second forgets the epoch's totals.
+        looks = self._looks(stack, {run: course for run, course in alive.items() if run not in messages}, epoch)
+        logits = stack.end_epoch()
         for run, course in alive.items():
             course.epochs = epoch
             if run not in messages:
                 course.recorder.epoch(epoch, course.totals, logits[run])
                 course.recorder.state(epoch, course.state)
-                course.look(epoch, stack.weights[run].cpu().numpy())
                 course.totals[:] = 0
+        for run, seen in looks.items():
+            alive[run].recorder.looked(epoch, seen)
         return messages
+
+    def _looks(self, stack: Stack, courses: dict[int, Course], epoch: int) -> dict[int, Look]:
+        """What clipping does to the gradients of the runs that are looked at after that epoch, some at a time."""
+        plan, samples = stack.plan, {run: course.recorder.due(epoch) for run, course in courses.items()}
+        together: dict[int, list[int]] = {}
+        for run, sample in samples.items():
+            if sample is not None:
+                together.setdefault(id(sample), []).append(run)
+        looks: dict[int, Look] = {}
+        for runs in together.values():
+            for start in range(0, len(runs), self._looked_at):
+                some = runs[start : start + self._looked_at]
+                sample = samples[some[0]]
+                assert sample is not None
+                weights = stack.weights[some]
+                matrices = [layer.of(weights) for layer in plan.layers]
+                gradients = LinearGradients(matrices, plan.activation, plan.task, sample)
+                works, states = [courses[run].work for run in some], [courses[run].state for run in some]
+                looks |= zip(some, look(gradients, sample, works, states), strict=True)
+        return looks
 
     def _trained(self, stack: Stack, run: int, course: Course, message: str | None) -> Trained:
         plan, weights, work = stack.plan, stack.weights[run : run + 1].clone(), course.work
