@@ -48,4 +48,7 @@ def epsilon(noise_multiplier: float, delta: float, sampling_rate: float, steps: 
     rounding = float(np.finfo(np.float64).eps) * (steps + 64)
     if rounding >= delta:
         return loose
-    return min(loose, float(one.self_compose(steps).get_epsilon_for_delta(delta - rounding)))
+    with np.errstate(over="ignore"):
+        # The library divides by the smallest masses; what overflows is compared and not kept.
+        tight = float(one.self_compose(steps).get_epsilon_for_delta(delta - rounding))
+    return min(loose, tight)
