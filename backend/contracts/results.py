@@ -37,7 +37,10 @@ class Series(Contract):
     name: str
     unit: str = ""
     steps: list[float] = Field(description="Epochs at which it was taken.")
-    values: list[float | None]
+    values: list[float | None] = Field(description="Of everybody.")
+    groups: dict[str, list[float | None]] = Field(
+        default_factory=dict, description="By subgroup, at the same epochs, where it was taken of them too."
+    )
 
 
 class Roc(Contract):

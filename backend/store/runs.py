@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.contracts.results import FINISHED, Exposed, Roc, RunResult, Series
+from backend.contracts.results import ALL, FINISHED, Exposed, Roc, RunResult, Series
 from backend.contracts.runs import RunConfig, Setting
 from backend.errors import NotFound
 from backend.store import jobs
@@ -222,8 +222,12 @@ def write_result(session: Session, job_id: str, attempt: int, result: RunResult)
             ],
         )
     session.add_all(
-        HistoryRow(run_id=run.id, name=h.name, unit=h.unit, steps=h.steps, values=h.values) for h in result.history
-    )
+        HistoryRow(
+            run_id=run.id, name=h.name, unit=h.unit, steps=h.steps,
+            values={ALL: h.values, **h.groups} if h.groups else h.values,
+        )
+        for h in result.history
+    )  # fmt: skip
     session.add_all(RocRow(run_id=run.id, **roc.model_dump()) for roc in result.rocs)
     session.add_all(ExposedRow(run_id=run.id, **one.model_dump()) for one in result.exposed)
     jobs.add_event(session, job_id, "run", {"run_id": result.key, "status": result.status})
@@ -329,19 +333,23 @@ def setting_params(session: Session, job_id: str) -> dict[int, tuple[int, str, d
 def history(session: Session, run_id: int) -> list[Series]:
     """Quantities along the run's training."""
     rows = session.scalars(select(HistoryRow).where(HistoryRow.run_id == run_id).order_by(HistoryRow.name))
-    return [Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values) for r in rows]
+    return [_series(row) for row in rows]
 
 
 def histories(session: Session, run_ids: Sequence[int], name: str) -> list[tuple[int, Series]]:
     """One quantity along the training of these runs, each with the run's row id."""
-    rows = session.scalars(select(HistoryRow).where(HistoryRow.run_id.in_(run_ids), HistoryRow.name == name))
-    return [(r.run_id, Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values)) for r in rows]
+    return histories_of(session, run_ids, [name])
 
 
 def histories_of(session: Session, run_ids: Sequence[int], names: Sequence[str]) -> list[tuple[int, Series]]:
     """Several quantities along the training of these runs, each with the run's row id."""
     rows = session.scalars(select(HistoryRow).where(HistoryRow.run_id.in_(run_ids), HistoryRow.name.in_(names)))
-    return [(r.run_id, Series(name=r.name, unit=r.unit, steps=r.steps, values=r.values)) for r in rows]
+    return [(row.run_id, _series(row)) for row in rows]
+
+
+def _series(row: HistoryRow) -> Series:
+    groups = dict(row.values) if isinstance(row.values, dict) else {ALL: row.values}
+    return Series(name=row.name, unit=row.unit, steps=row.steps, values=groups.pop(ALL), groups=groups)
 
 
 def history_names(session: Session, run_ids: Sequence[int]) -> list[str]:

@@ -172,7 +172,10 @@ class MeasurementRow(Base):
 
 
 class HistoryRow(Base):
-    """A quantity along one run's training."""
+    """A quantity along one run's training: `values` are a list, or one for each subgroup by its name, `all` among them.
+
+    One row for all subgroups: they are written, and read, together.
+    """
 
     __tablename__ = "histories"
 
@@ -180,7 +183,7 @@ class HistoryRow(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     unit: Mapped[str] = mapped_column(String(32), default="")
     steps: Mapped[list[Any]]
-    values: Mapped[list[Any]]
+    values: Mapped[list[Any] | dict[str, Any]] = mapped_column(JSON)
 
 
 class RocRow(Base):

@@ -124,9 +124,10 @@ def _clipping(error: float) -> list[Series]:
     """What clipping does to gradients: women keep less of them than men, most of all after the first epoch."""
     steps = [0.0, 1.0, 5.0]
     found = [Series(name="gradient_limit", unit="gradient norm", steps=steps, values=[1.0, 0.8, 0.3])]
-    for end, less in {"": 0.1, "[sex=Female]": 0.3, "[sex=Male]": 0.0, "[sex=Female & race=Black]": 0.35}.items():
-        kept = [0.7 - less / 2 + error, 0.63 - less + error, 0.6 - less / 3 - error]
-        values = {
+    by_name: dict[str, dict[str, list[float | None]]] = {}
+    for group, less in {"all": 0.1, "sex=Female": 0.3, "sex=Male": 0.0, "sex=Female & race=Black": 0.35}.items():
+        kept: list[float | None] = [0.7 - less / 2 + error, 0.63 - less + error, 0.6 - less / 3 - error]
+        values: dict[str, list[float | None]] = {
             "gradient_cosine": [1 - less / 9, 0.99 - less / 9, 0.98],
             "gradient_length_kept": kept,
             "share_clipped_sample": [0.8, 0.7, None],
@@ -134,7 +135,9 @@ def _clipping(error: float) -> list[Series]:
             "gradient_norm_p50": [1.0 + less, 0.8, 0.5],
             "gradient_norm_p95": [3.0 + less, 4.0, 6.0],
         }
-        found += [Series(name=name + end, steps=steps, values=v) for name, v in values.items()]
+        for name, course in values.items():
+            by_name.setdefault(name, {})[group] = course
+    found += [Series(name=name, steps=steps, values=v.pop("all"), groups=v) for name, v in by_name.items()]
     return found
 
 

@@ -7,13 +7,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import func, inspect, select, text
 
-from backend.contracts.results import Exposed, ExposedRecord, RunResult
+from backend.contracts.results import Exposed, ExposedRecord, RunResult, Series
 from backend.queue.client import JobQueue
 from backend.store import jobs, runs, schema
 from backend.store.database import Database
-from backend.store.tables import Base
+from backend.store.tables import Base, HistoryRow
 from tests.backend import attempts
 
 RELEASED = [one.revision for one in ScriptDirectory.from_config(schema._config()).walk_revisions()][::-1]
@@ -122,3 +122,24 @@ def test_the_job_engine_has_room_beside_our_tables(empty, tmp_path):
     JobQueue(alone).prepare()
     assert set(inspect(alone.engine).get_table_names()) == engine
     alone.dispose()
+
+
+def test_a_quantity_of_many_subgroups_is_one_row_and_comes_back_as_it_was(database, tmp_path):
+    job = attempts.submit(database, tmp_path, count=1)
+    attempt = attempts.claim(database, job)
+    with database.read() as session:
+        (config,) = runs.pending(session, job)
+    long = " & ".join(f"attribute {i}=a label of some length {i}" for i in range(6))
+    told = [
+        Series(name="bent", unit="share", steps=[0, 2], values=[0.5, None], groups={long: [None, 1.0], "b": [0.1, 2]}),
+        Series(name="plain", steps=[1], values=[3.0]),
+    ]
+    with database.write() as session:
+        runs.write_result(session, job, attempt, RunResult(key=config.key(), status="succeeded", history=told))
+    with database.read() as session:
+        row = runs.get(session, config.key()).id
+        assert runs.history(session, row) == told
+        assert list(runs.history(session, row)[0].groups) == [long, "b"]
+        assert runs.histories_of(session, [row], ["bent"]) == [(row, told[0])]
+        assert runs.history_names(session, [row]) == ["bent", "plain"]
+        assert session.scalar(select(func.count()).select_from(HistoryRow)) == 2

@@ -116,7 +116,10 @@ def same_history(ours, theirs, **tolerance):
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.name, mine.unit, mine.steps) == (other.name, other.unit, other.steps)
-        np.testing.assert_allclose(np.array(mine.values, float), np.array(other.values, float), **tolerance)
+        assert mine.groups.keys() == other.groups.keys()
+        for group, values in {"all": mine.values, **mine.groups}.items():
+            theirs_there = {"all": other.values, **other.groups}[group]
+            np.testing.assert_allclose(np.array(values, float), np.array(theirs_there, float), **tolerance)
 
 
 def same(ours, theirs, rows):

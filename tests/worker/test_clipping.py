@@ -101,9 +101,11 @@ def oracle(gradients, table, job, state):
 
 def measured(job, source, state):
     (seen,) = look(source, job.sample, [job], [state])
-    values = figures([seen], job.sample)[0].reshape(-1).tolist()
-    names = [name for name, _ in job.sample.series]
-    return {"gradient_limit": seen.limit, **dict(zip(names, values, strict=True))}
+    found = {"gradient_limit": seen.limit}
+    for group, values in zip(job.sample.names, figures([seen], job.sample)[0].tolist(), strict=True):
+        end = "" if group == ALL else f"[{group}]"
+        found |= {name + end: value for (name, _), value in zip(clipping.SERIES, values, strict=True)}
+    return found
 
 
 def arrays_of(module):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 #: Raised where the layout of what is kept changes.
-FORMAT = 1
+FORMAT = 2
 #: Of a run that has trained this long since the last one.
 SECONDS = 5.0
 #: Files that nobody came back for are removed after this long.

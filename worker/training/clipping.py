@@ -33,7 +33,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from backend.contracts.results import ALL
 from worker.datasets._table import Integers, Task
 from worker.metrics._groups import Groups
 from worker.plugins import GROUP, State
@@ -51,7 +50,7 @@ LEAST_ROWS = 10
 TIMES, RATIO = 8, 2.5
 #: In per cent.
 QUANTILES = (5, 25, 50, 75, 95)
-#: Name and unit of what is recorded of everybody, and of each subgroup with its name in brackets.
+#: Name and unit of what is recorded of everybody and of each subgroup.
 SERIES = (
     *((f"gradient_norm_p{share:02d}", "gradient norm") for share in QUANTILES),
     ("gradient_cosine", "cosine"),
@@ -148,12 +147,6 @@ class Sample:
         """Cells of the first group, of the second, ..., and `[groups + 1]` where those of each begin."""
         groups, cells = np.nonzero(self.members)
         return np.ascontiguousarray(cells), np.searchsorted(groups, np.arange(len(self.names) + 1))
-
-    @cached_property
-    def series(self) -> list[tuple[str, str]]:
-        """Name and unit of what is recorded of each group, group after group."""
-        ends = ["" if name == ALL else f"[{name}]" for name in self.names]
-        return [(name + end, unit) for end in ends for name, unit in SERIES]
 
     @cached_property
     def features(self) -> torch.Tensor:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.contracts.results import Series
+from backend.contracts.results import ALL, Series
 from worker.plugins import State
-from worker.training.clipping import Gradients, Look, Sample, figures, look, times
+from worker.training.clipping import SERIES, Gradients, Look, Sample, figures, look, times
 from worker.training.engine import Array, Work
 from worker.training.losses import per_record_numpy, predicted_class
 
@@ -39,15 +39,16 @@ class Recorder:
 
     @property
     def points(self) -> dict[str, list[Any]]:
-        """Unit, epochs and values of each series; JSON, so that a checkpoint can keep it."""
+        """Unit, epochs, values, and values of subgroups, of each series; JSON, so that a checkpoint can keep it."""
         looks, self._looks = self._looks, []
-        if looks and self.work.sample is not None:
+        if looks and self.work.sample is not None and self.work.sample.names:
             epochs = [float(epoch) for epoch, _ in looks]
-            found = figures([seen for _, seen in looks], self.work.sample).reshape(len(looks), -1)
-            for (name, _), values in zip(self.work.sample.series, found.T.tolist(), strict=True):
-                _, steps, known = self._points[name]
-                steps += epochs
-                known += [value if math.isfinite(value) else None for value in values]
+            found = figures([seen for _, seen in looks], self.work.sample)
+            for (name, _), of_groups in zip(SERIES, found.transpose(2, 1, 0).tolist(), strict=True):
+                self._points[name][1].extend(epochs)
+                for group, values in zip(self.work.sample.names, of_groups, strict=True):
+                    known = self._points[name][2] if group == ALL else self._points[name][3].setdefault(group, [])
+                    known.extend(value if math.isfinite(value) else None for value in values)
         return self._points
 
     @points.setter
@@ -67,7 +68,7 @@ class Recorder:
 
     def due(self, epoch: int) -> Sample | None:
         """The rows through which to look at the gradients after that epoch; None where it is not time."""
-        seen = self._points.get(LIMIT, ["", [], []])[1]
+        seen = self._points[LIMIT][1] if LIMIT in self._points else []
         return self.work.sample if epoch in self._times and epoch not in seen else None
 
     def looked(self, epoch: int, seen: Look) -> None:
@@ -75,8 +76,8 @@ class Recorder:
         assert self.work.sample is not None
         if LIMIT not in self._points:
             # Now, so that the order of series does not depend on when their figures are made.
-            every = (LIMIT, "gradient norm"), *self.work.sample.series
-            self._points |= {name: [unit, [], []] for name, unit in every}
+            every = (LIMIT, "gradient norm"), *(SERIES if self.work.sample.names else ())
+            self._points |= {name: [unit, [], [], {}] for name, unit in every}
         self._add(LIMIT, "gradient norm", epoch, seen.limit)
         self._looks.append((epoch, seen))
 
@@ -104,10 +105,10 @@ class Recorder:
                 self._add("validation_accuracy", "share of rows", epoch, right)
 
     def _add(self, name: str, unit: str, epoch: int, value: float) -> None:
-        _, steps, values = self._points.setdefault(name, [unit, [], []])
+        _, steps, values, _ = self._points.setdefault(name, [unit, [], [], {}])
         steps.append(float(epoch))
         values.append(value if math.isfinite(value) else None)
 
     def series(self) -> list[Series]:
         """All series so far."""
-        return [Series(name=n, unit=u, steps=s, values=v) for n, (u, s, v) in self.points.items()]
+        return [Series(name=n, unit=u, steps=s, values=v, groups=g) for n, (u, s, v, g) in self.points.items()]

@@ -341,18 +341,17 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
         ((s, b) for s, b in private if request.method in (None, table.infos[s].method)), (None, slice(0, 0))
     )
     ids, keys = table.ids[block].tolist(), list(table.keys[block])
-    drawn = _drawn_groups(runs.history_names(session, ids), request.subgroup)
-    names = {f"{series}{end}": (group, series) for group, end in drawn.items() for series in bending.SERIES}
-    courses: dict[str, dict[str, list[bending.Course]]] = {group: {} for group in drawn}
+    found = [series for _, series in runs.histories_of(session, ids, [*bending.SERIES, bending.LIMIT])]
+    there = sorted({group for series in found if series.name == bending.COSINE for group in series.groups})
+    courses: dict[str, dict[str, list[bending.Course]]] = {
+        group: {} for group in _drawn_groups(there, request.subgroup)
+    }
     limit: list[bending.Course] = []
-    for _, found in runs.histories_of(session, ids, [*names, bending.LIMIT]):
-        steps = np.asarray(found.steps, dtype=np.float64)
-        course = (steps, np.array([np.nan if v is None else v for v in found.values], dtype=np.float64))
-        if found.name == bending.LIMIT:
-            limit.append(course)
-        else:
-            group, series = names[found.name]
-            courses[group].setdefault(series, []).append(course)
+    for series in found:
+        steps, groups = np.asarray(series.steps, dtype=np.float64), {ALL: series.values, **series.groups}
+        for group in [ALL] if series.name == bending.LIMIT else [one for one in courses if one in groups]:
+            course = (steps, np.array([np.nan if v is None else v for v in groups[group]], dtype=np.float64))
+            (limit if series.name == bending.LIMIT else courses[group].setdefault(series.name, [])).append(course)
     label = selected.labels[setting] if setting is not None else "no private method"
     method = table.infos[setting].method if setting is not None else ""
     counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds"
@@ -365,20 +364,19 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
     )
 
 
-def _drawn_groups(names: Sequence[str], wanted: str | None) -> dict[str, str]:
-    """Subgroups of the wanted attribute or intersection, and how the names of their series end; all rows where asked.
+def _drawn_groups(found: Sequence[str], wanted: str | None) -> list[str]:
+    """Among these subgroups those of the wanted attribute or intersection; everybody where asked, or where none is.
 
     Where nothing is wanted: those of the attribute with the fewest.
     """
-    found = [name[len(bending.COSINE) + 1 : -1] for name in names if name.startswith(f"{bending.COSINE}[")]
     families = [INTERSECTION.join(part.partition("=")[0] for part in group.split(INTERSECTION)) for group in found]
     if wanted is None or not is_family(wanted):
         fewest = sorted(set(families), key=lambda one: (one.count(INTERSECTION), families.count(one), one))
         family = next(iter(fewest), None)
     else:
         family = wanted
-    groups = {group: f"[{group}]" for group, its in zip(found, families, strict=True) if its == family}
-    return {ALL: "", **groups} if not groups or wanted == ALL else groups
+    groups = [group for group, its in zip(found, families, strict=True) if its == family]
+    return [ALL, *groups] if not groups or wanted == ALL else groups
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

@@ -4714,8 +4714,18 @@ export type Series = {
     steps: Array<number>;
     /**
      * Values
+     *
+     * Of everybody.
      */
     values: Array<number | null>;
+    /**
+     * Groups
+     *
+     * By subgroup, at the same epochs, where it was taken of them too.
+     */
+    groups?: {
+        [key: string]: Array<number | null>;
+    };
 };
 
 /**

@@ -12,7 +12,7 @@ export function RunClippingSection({ run }: { run: RunDetail }) {
   const { groups } = route.useSearch()
   const navigate = route.useNavigate()
   if (run.epsilon === null || !run.history.length) return null
-  const partitions = partitionsOfHistory(run.history.map((series) => series.name))
+  const partitions = partitionsOfHistory(run.history)
   const chosen = among(groups, partitions)
   return (
     <FigureCard

@@ -53,25 +53,26 @@ describe('clipping in a study', () => {
 })
 
 describe('clipping in a run', () => {
-  const series = (names: string[]) => names.map((name) => ({ name, unit: '', steps: [0], values: [1] }))
-  const names = ['gradient_cosine[sex=Female & race=Black]', 'gradient_cosine[sex=Male]', 'train_loss']
+  const series = (name: string, groups = {}) => ({ name, unit: '', steps: [0], values: [1], groups })
+  const bent = series('gradient_cosine', { 'sex=Female & race=Black': [1], 'sex=Male': [1] })
+  const history = [bent, series('train_loss', { 'age=old': [1] })]
 
   it('is drawn for the attributes that it was recorded for', async () => {
-    const run = { id: 'r1', epsilon: 2, history: series(names) } as api.RunDetail
+    const run = { id: 'r1', epsilon: 2, history } as api.RunDetail
     renderAt('/runs/r1', <RunClippingSection run={run} />)
     expect(await screen.findByRole('heading', { name: /Women keep/ })).toBeVisible()
     expect(asked()?.query).toMatchObject({ run_id: 'r1', subgroup: 'sex' })
   })
 
   it('has no place in a run without privacy', () => {
-    const run = { id: 'r1', epsilon: null, history: series(['train_loss']) } as api.RunDetail
+    const run = { id: 'r1', epsilon: null, history: [series('train_loss')] } as api.RunDetail
     renderAt('/runs/r1', <RunClippingSection run={run} />)
     expect(figureCall).not.toHaveBeenCalled()
   })
 
   it('leaves the other series to the history', () => {
-    expect(partitionsOfHistory(names)).toEqual(['sex', 'sex & race'])
-    expect(names.filter((name) => !isOfClipping(name))).toEqual(['train_loss'])
+    expect(partitionsOfHistory(history)).toEqual(['sex', 'sex & race'])
+    expect(history.map(({ name }) => name).filter((name) => !isOfClipping(name))).toEqual(['train_loss'])
     expect(isOfClipping('gradient_kept')).toBe(false)
     expect(isOfClipping('gradient_norm_p95')).toBe(true)
   })
