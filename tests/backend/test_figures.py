@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import re
+import statistics
 
 import plotly.graph_objects as go
 import pytest
@@ -253,6 +254,35 @@ def test_clipping_names_whom_it_bends_and_when(client, study):
     assert {row[0] for row in both["rows"]} == {"Female, Black"}
     everybody = ask(client, "clipping", job_id=study, subgroup="all")
     assert "Everybody" in {row[0] for row in everybody["rows"]}
+
+
+def test_clipping_is_drawn_of_the_setting_that_is_best_in_validation(client, database):
+    methods = [{"name": "sgd"}, {"name": "dp_sgd", "params": {"epsilon": [1, 2], "clip": [0.5, 2, 8]}}]
+    job = client.post("/api/jobs", json=synthetic.spec(methods=methods)).json()["id"]
+    synthetic.measure(database, job, noise=0.2)
+    picked = []
+    for epsilon in (1, 2):
+        figure = ask(client, "clipping", job_id=job, epsilon=epsilon)
+        drawn = {run for trace in figure["figure"]["data"] for runs in trace.get("customdata", []) for run in runs}
+        found = {}
+        for run in client.get(f"/api/jobs/{job}/runs", params={"method": "dp_sgd", "limit": 200}).json()["items"]:
+            whole = client.get(f"/api/runs/{run['id']}").json()
+            if whole["epsilon"] == epsilon:
+                (loss,) = [
+                    m["value"] for m in whole["measurements"]
+                    if (m["metric"], m["subgroup"], m["split"]) == ("loss", "all", "validation")
+                ]  # fmt: skip
+                found.setdefault(whole["setting"]["method"]["params"]["clip"], []).append((run["id"], loss))
+        best = min(found, key=lambda clip: statistics.mean(loss for _, loss in found[clip]))
+        assert len(found) == 3
+        assert drawn == {run for run, _ in found[best]}
+        assert f"DP-SGD, clipping threshold {best:g} at ε = {epsilon}" in figure["title"]
+        picked.append(best)
+        assert "of 3 settings of DP-SGD the best in validation loss" in figure["caption"]
+        assert "3 seeds" in figure["caption"]
+    assert picked != [0.5, 0.5], "the first would have been drawn without a choice"
+    other = ask(client, "clipping", job_id=job, epsilon=1, choose="accuracy")
+    assert "the best in validation accuracy" in other["caption"]
 
 
 def test_clipping_says_nothing_of_groups_that_seeds_do_not_tell_apart(client, database):

@@ -263,6 +263,22 @@ def _choice(whole: RunSet, choose: str, words: Words) -> tuple[choosing.Choice |
     return choosing.choose(whole.table, column, higher_is_better=metric.higher_is_better), metric
 
 
+def best_of(whole: RunSet, mask: Flags, choose: str, words: Words) -> tuple[choosing.Choice | None, MetricInfo | None]:
+    """Of the runs in the mask one setting per method and epsilon, for what can draw one only; and by which metric.
+
+    By the validation loss where no metric was asked for. None where nothing is measured that it could go by.
+    """
+    if choose not in (AUTO, EVERY):
+        # Says what is wrong with a metric that nothing can be chosen by.
+        _choice(whole, choose, words)
+    by = LOSS if choose in (AUTO, EVERY) else choose
+    metric, column = words.metric(by), whole.column(by, ALL, "validation")
+    own = Column(column.values[mask], column.n[mask])
+    if own.empty:
+        return None, None
+    return choosing.choose(whole.table.take(mask), own, higher_is_better=bool(metric.higher_is_better)), metric
+
+
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,8 @@ def figure(session: Session, name: str, request: Request, *, whole_table: bool =
         return explorer.audit(session, request, theme)
     if name == "intersections":
         return explorer.intersections(session, request, select_jobs(session, request, most=None), theme)
-    selected = select_run(session, request.run_id) if request.run_id else select_jobs(session, request)
+    select = select_bent if name == "clipping" else select_jobs
+    selected = select_run(session, request.run_id) if request.run_id else select(session, request)
     draw = {"subgroups": _subgroups, "roc": _roc, "history": _history, "clipping": _clipping}[name]
     return draw(session, request, selected, theme)
 
@@ -164,6 +165,53 @@ def select_jobs(session: Session, request: Request, *, most: int | None = MOST_S
     if choice is not None and by is not None:
         parts.append(f"per method and ε the setting with the best validation {by.name}")
     return Selected(table, labels, at, "; ".join(parts) or "No results yet", words)
+
+
+def select_bent(session: Session, request: Request) -> Selected:
+    """The one setting that the figure of clipping draws: of the asked private method, or of the first by name.
+
+    Where several compete, the one that settings are chosen by: the best on the validation split.
+    """
+    words, whole = charts.words_of(session), charts.run_set(session, request.job_id, request.as_of)
+    table = whole.table.take(whole.table.only(request.settings)) if request.settings else whole.table
+    infos = [table.infos[setting] for setting, _ in table.blocks()]
+    private = [info for info in infos if info.private]
+    method = _asked_method(request, [info.method for info in private])
+    if method is None:
+        return select_jobs(session, request)
+    budgets: dict[float, set[str]] = {}
+    for info in infos:
+        if info.epsilon is not None:
+            budgets.setdefault(info.epsilon, set()).add(info.method)
+    # Settings that were asked for by name stay whatever their epsilon.
+    epsilon = None if request.settings else _epsilon(request.epsilon, budgets)
+    own = [info for info in private if info.method == method]
+    rivals = [info.id for info in own if epsilon in (None, info.epsilon)]
+    if not rivals:
+        return select_jobs(session, request)
+    mask = whole.table.only(rivals)
+    choice, by = charts.best_of(whole, mask, request.choose, words)
+    setting = min(rivals if choice is None else choice.settings)
+    selected = select_jobs(session, request.model_copy(update={"settings": [setting]}))
+    label = charts.labels_of(whole.table.take(mask), words)[setting]
+    info, caption = table.infos[setting], selected.caption
+    if info.epsilon is not None:
+        label = label.replace(f", ε = {value_text(info.epsilon)}", "", 1)
+    if choice is not None and by is not None and choice.of[setting] > 1:
+        caption += f"; of {choice.of[setting]:,} settings of {words.method(method)} the best in validation {by.name}"
+    if len(rivals) > (1 if choice is None else choice.of[setting]):
+        caption += f"; one of {len(rivals):,} settings drawn"
+    return Selected(selected.table, {setting: label}, selected.at, caption, words)
+
+
+def _asked_method(request: Request, private: Sequence[str]) -> str | None:
+    """The asked one of these private methods, or the first by name; None where there is none.
+
+    Raises `InvalidRequest` for one that is not among them.
+    """
+    if request.method is not None and private and request.method not in private:
+        raise _unknown("method", "private method of these runs", request.method, sorted(set(private)))
+    return min(private, default=None) if request.method is None else next(iter({request.method} & {*private}), None)
 
 
 def _epsilon(wanted: float | None, methods: dict[float, set[str]]) -> float | None:
@@ -331,15 +379,11 @@ def _history(session: Session, request: Request, selected: Selected, theme: Them
 
 
 def _clipping(session: Session, request: Request, selected: Selected, theme: Theme) -> Figure:
-    """Of one setting of one private method: the asked one's first, or of all the first."""
+    """Of the one private setting that was selected."""
     table, words = selected.table, selected.words
     private = [(setting, block) for setting, block in _blocks(table) if table.infos[setting].private]
-    methods = [table.infos[setting].method for setting, _ in private]
-    if request.method is not None and methods and request.method not in methods:
-        raise _unknown("method", "private method of these runs", request.method, methods)
-    setting, block = next(
-        ((s, b) for s, b in private if request.method in (None, table.infos[s].method)), (None, slice(0, 0))
-    )
+    method = _asked_method(request, [table.infos[setting].method for setting, _ in private])
+    setting, block = next(((s, b) for s, b in private if table.infos[s].method == method), (None, slice(0, 0)))
     ids, keys = table.ids[block].tolist(), list(table.keys[block])
     found = [series for _, series in runs.histories_of(session, ids, [*bending.SERIES, bending.LIMIT])]
     there = sorted({group for series in found if series.name == bending.COSINE for group in series.groups})
@@ -353,14 +397,13 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
             course = (steps, np.array([np.nan if v is None else v for v in groups[group]], dtype=np.float64))
             (limit if series.name == bending.LIMIT else courses[group].setdefault(series.name, [])).append(course)
     label = selected.labels[setting] if setting is not None else "no private method"
-    method = table.infos[setting].method if setting is not None else ""
     counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds"
     caption = (
         f"{selected.caption}{counted}; a sample of training rows, the same for every method of a seed; subgroups with "
         "too few rows in it are left out; dashed, grey: the longest that a scaled gradient can be; not covered by ε"
     )
     return bending.clipping(
-        courses, limit, label, method, keys, words, theme, at=selected.at, caption=caption, width=request.width
+        courses, limit, label, method or "", keys, words, theme, at=selected.at, caption=caption, width=request.width
     )
 
 
