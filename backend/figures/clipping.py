@@ -19,11 +19,17 @@ from backend.figures.theme import Theme, faint
 
 #: Panels from top to bottom: series, title with unit.
 PANELS = (
-    ("gradient_cosine", "Cosine of scaled and whole gradient"),
-    ("gradient_length_kept", "Share of gradient length kept"),
-    ("share_clipped_sample", "Share of records clipped"),
+    ("gradient_cosine", "Direction kept, cosine"),
+    ("gradient_length_kept", "Length kept, share"),
+    ("share_clipped_sample", "Records clipped, share"),
     ("gradient_norm_p50", "Gradient norm, median and 5 to 95 %, log scale"),
 )
+#: Where a mean can be: an interval over seeds is cut off there.
+BOUNDS = {"gradient_cosine": (-1.0, 1.0), "gradient_length_kept": (0.0, math.inf), "share_clipped_sample": (0.0, 1.0)}
+#: Bands of at most so many groups can be told apart; of more, each group has bars beside those of the others.
+BANDS = 2
+#: Between two looks, the share of the way over which the groups of one look are spread.
+SPREAD = 0.3
 COSINE, KEPT, CLIPPED, NORM = (name for name, _ in PANELS)
 #: The ends of the band around a median, and the longest that a scaled gradient can be.
 LOW, HIGH, LIMIT = "gradient_norm_p05", "gradient_norm_p95", "gradient_limit"
@@ -49,13 +55,13 @@ class Mean:
     n: Floats
 
     @classmethod
-    def of(cls, runs: Sequence[Course]) -> Mean:
-        """Mean and 95 % Student t interval at each epoch."""
+    def of(cls, runs: Sequence[Course], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Mean:
+        """Mean and 95 % Student t interval at each epoch, cut off where no mean can be."""
         every = np.concatenate([steps for steps, _ in runs]) if runs else np.zeros(0)
         steps = np.unique(every)
         values = np.concatenate([v for _, v in runs]) if runs else np.zeros(0)
         mean, low, high, n = grouped(values, np.searchsorted(steps, every).astype(np.int64), len(steps))
-        return cls(steps, mean, low, high, n.astype(np.float64))
+        return cls(steps, mean, np.maximum(low, bounds[0]), np.minimum(high, bounds[1]), n.astype(np.float64))
 
     def at(self, step: float) -> tuple[float, float, float]:
         """Mean and interval after that epoch, not a number where there is none."""
@@ -73,7 +79,7 @@ def clipping(
     """`courses[subgroup][series]` holds one course per run; `label` names the one setting that is drawn."""
     title = f"What clipping does to the gradients of each subgroup{at}, {label}"
     groups = {
-        name: {series: Mean.of(found.get(series, ())) for series in SERIES}
+        name: {series: Mean.of(found.get(series, ()), BOUNDS.get(series, (-math.inf, math.inf))) for series in SERIES}
         for name, found in courses.items()
         if found.get(COSINE)
     }
@@ -85,8 +91,14 @@ def clipping(
         return parts.empty("clipping", title, reason, theme, caption)
     narrow = width is not None and width < parts.NARROW
     layout = parts.layout(theme, revision=f"clipping|{label}", height=PANEL_HEIGHT * len(PANELS) + 60)
-    last = max(float(found[COSINE].steps.max()) for found in groups.values())
-    layout["xaxis"] = parts.axis(theme, "Epoch", range=[-0.02 * last, 1.02 * last], anchor=f"y{len(PANELS)}")
+    # Looks follow each other in ever longer steps: side by side the first ones have room too.
+    epochs = np.unique(np.concatenate([found[COSINE].steps for found in groups.values()]))
+    layout["xaxis"] = parts.axis(
+        theme, "Epoch, one place for each look", range=[-0.25, len(epochs) - 0.75], anchor=f"y{len(PANELS)}",
+        tickvals=list(range(len(epochs))), ticktext=[f"{epoch:g}" for epoch in epochs],
+    )  # fmt: skip
+    banded = len(groups) <= BANDS
+    shifts = np.zeros(len(groups)) if banded else np.linspace(-SPREAD / 2, SPREAD / 2, len(groups))
     shades, share = theme.of(method), 1 / len(PANELS)
     data: list[Json] = []
     longest = 0
@@ -101,14 +113,16 @@ def clipping(
         axis = "y" if number == 0 else f"y{number + 1}"
         ends: list[tuple[str, float]] = []
         for place, (group, found) in enumerate(groups.items()):
-            data += _traces(found, series, group, place, axis, shades.stroke, words, run_ids)
+            at_epochs = np.searchsorted(epochs, found[series].steps) + shifts[place]
+            data += _traces(found, series, group, place, at_epochs, axis, shades.stroke, words, run_ids, banded)
             finite = found[series].mean[np.isfinite(found[series].mean)]
             if len(finite) and (not log or finite[-1] > 0):
                 ends.append((_name(group, words), float(finite[-1])))
         if log:
-            data += _limit(Mean.of(limit), axis, theme)
+            data += _limit(Mean.of(limit), epochs, axis, theme)
         longest = max([longest, *(len(text) for text, _ in ends)])
         drawn = [y for trace in data if trace["yaxis"] == axis for y in trace["y"]]
+        drawn += [end for trace in data if trace["yaxis"] == axis for end in _ends(trace)]
         drawn = [y for y in drawn if math.isfinite(y) and (y > 0 or not log)]
         _label(ends, drawn, axis, log, layout, theme, shades.ink, narrow)
     layout["margin"]["r"] = min(120 if narrow else 200, 18 + parts.CHARACTER * longest)
@@ -121,24 +135,33 @@ def _name(group: str, words: Words) -> str:
 
 
 def _traces(
-    found: Mapping[str, Mean], series: str, group: str, place: int, axis: str, colour: str, words: Words,
-    run_ids: list[str],
+    found: Mapping[str, Mean], series: str, group: str, place: int, at: Floats, axis: str, colour: str, words: Words,
+    run_ids: list[str], banded: bool,
 ) -> list[Json]:  # fmt: skip
-    """The line of one subgroup in one panel, with its band: 5 to 95 % of the norms, or the interval over seeds."""
+    """The line of one subgroup in one panel at the places `at`, with a band or bars: 5 to 95 % of the norms, or the
+    interval over seeds.
+    """
     course, who = found[series], _name(group, words)
     low, high = (found[LOW].mean, found[HIGH].mean) if series == NORM else (course.low, course.high)
     same = len(low) == len(course.steps) == len(high)
-    banded = np.isfinite(low) & np.isfinite(high) if same else np.zeros(0, bool)
+    known = np.isfinite(low) & np.isfinite(high) & np.isfinite(course.mean) if same else np.zeros(len(at), bool)
     traces: list[Json] = []
-    if banded.sum() > 1:
-        x = course.steps[banded].tolist()
+    bars: Json = {}
+    if banded and known.sum() > 1:
+        x = at[known].tolist()
         traces.append(
             {
                 "type": "scatter", "mode": "lines", "name": parts.safe(who), "x": x + x[::-1],
-                "y": high[banded].tolist() + low[banded].tolist()[::-1], "fill": "toself",
+                "y": high[known].tolist() + low[known].tolist()[::-1], "fill": "toself",
                 "fillcolor": faint(colour, 0.1), "line": {"width": 0}, "hoverinfo": "skip", "xaxis": "x", "yaxis": axis,
             }
         )  # fmt: skip
+    elif not banded and known.any():
+        up, down = (np.where(known, length, 0.0) for length in (high - course.mean, course.mean - low))
+        bars["error_y"] = {
+            "type": "data", "symmetric": False, "array": up.tolist(), "arrayminus": down.tolist(),
+            "color": faint(colour, 0.5), "thickness": 1.2, "width": 0,
+        }  # fmt: skip
     what = dict(PANELS)[series].partition(",")[0]
     values = zip(course.steps.tolist(), course.mean.tolist(), course.low.tolist(), course.high.tolist(), strict=True)
     text = [
@@ -147,7 +170,7 @@ def _traces(
     ]
     traces.append(
         {
-            "type": "scatter", "mode": "lines+markers", "name": parts.safe(who), "x": course.steps.tolist(),
+            **bars, "type": "scatter", "mode": "lines+markers", "name": parts.safe(who), "x": at.tolist(),
             "y": course.mean.tolist(), "customdata": [run_ids] * len(text), "hovertext": text, "hoverinfo": "text",
             "line": {"color": colour, "width": 2, "dash": DASHES[place % len(DASHES)]},
             "marker": {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 6, "color": colour},
@@ -157,7 +180,16 @@ def _traces(
     return traces
 
 
-def _limit(course: Mean, axis: str, theme: Theme) -> list[Json]:
+def _ends(trace: Json) -> list[float]:
+    """Where its bars end, if it has any."""
+    bars = trace.get("error_y")
+    if bars is None:
+        return []
+    both = zip(trace["y"], bars["array"], bars["arrayminus"], strict=True)
+    return [end for y, up, down in both for end in (y + up, y - down)]
+
+
+def _limit(course: Mean, epochs: Floats, axis: str, theme: Theme) -> list[Json]:
     """The longest that a scaled gradient can be: the threshold of hard clipping."""
     known = np.isfinite(course.mean) & (course.mean > 0)
     if not known.any():
@@ -167,7 +199,8 @@ def _limit(course: Mean, axis: str, theme: Theme) -> list[Json]:
     text = [parts.hover(name, [f"epoch {s:g}", parts.number(v)]) for s, v in zip(steps, values, strict=True)]
     return [
         {
-            "type": "scatter", "mode": "lines", "name": name, "x": steps, "y": values, "hovertext": text,
+            "type": "scatter", "mode": "lines", "name": name, "x": np.searchsorted(epochs, steps).tolist(), "y": values,
+            "hovertext": text,
             "hoverinfo": "text", "line": {"color": theme.neutral.stroke, "width": 1.5, "dash": "dash"}, "xaxis": "x",
             "yaxis": axis,
         }

@@ -6,9 +6,13 @@ import math
 import re
 import statistics
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
+from scipy import stats
 
+from backend.analysis.labels import Words
+from backend.figures import clipping as bending
 from backend.figures import parts
 from backend.figures.theme import KNOWN, LIGHT, THEMES, look, weakest
 from tests.backend import synthetic
@@ -254,6 +258,47 @@ def test_clipping_names_whom_it_bends_and_when(client, study):
     assert {row[0] for row in both["rows"]} == {"Female, Black"}
     everybody = ask(client, "clipping", job_id=study, subgroup="all")
     assert "Everybody" in {row[0] for row in everybody["rows"]}
+
+
+def test_clipping_of_many_groups_has_bars_side_by_side_and_no_interval_beyond_what_can_be():
+    epochs, rng = np.array([0.0, 1.0, 100.0]), np.random.default_rng(0)
+    names = ["sex=a", "sex=b", "sex=c"]
+
+    def course():
+        return epochs, np.array([1.0, 0.99, 0.5]) - rng.uniform(0, [0.01, 0.02, 0.5])
+
+    courses = {name: {series: [course() for _ in range(3)] for series in bending.SERIES} for name in names}
+    words, theme = Words(), THEMES["light"]
+
+    def draw(names):
+        made = {name: courses[name] for name in names}
+        asked = {"at": "", "caption": "", "width": None}
+        figure = bending.clipping(made, [course()], "DP-SGD", "dp_sgd", ["r"], words, theme, **asked).model_dump()
+        check(figure)
+        panel = [trace for trace in figure["figure"]["data"] if trace["yaxis"] == "y" and "lines" in trace["mode"]]
+        return figure, panel
+
+    figure, bars = draw(names)
+    assert [trace["name"] for trace in bars] == ["a", "b", "c"]
+    assert figure["figure"]["layout"]["xaxis"]["ticktext"] == ["0", "1", "100"]
+    for at in range(3):
+        places = [trace["x"][at] for trace in bars]
+        assert places == sorted(set(places)), "side by side"
+        assert all(abs(place - at) < 0.5 for place in places), "nearer to their own look than to another"
+    high, low = (np.array([trace["error_y"][end] for trace in bars]) for end in ("array", "arrayminus"))
+    means = np.array([trace["y"] for trace in bars])
+    for trace, name in zip(bars, names, strict=True):
+        values = np.array([values for _, values in courses[name][bending.COSINE]])
+        half = stats.t.ppf(0.975, 2) * stats.sem(values)
+        assert trace["y"] == pytest.approx(values.mean(axis=0))
+        assert trace["error_y"]["arrayminus"] == pytest.approx(half)
+        assert trace["error_y"]["array"] == pytest.approx(np.minimum(half, 1 - values.mean(axis=0)))
+    assert (means + high).max() <= 1 + 1e-12
+    assert (low[:, -1] > high[:, -1]).any(), "one is cut off"
+    _, two = draw(names[:2])
+    assert [trace.get("fill") for trace in two] == ["toself", None, "toself", None]
+    assert not any("error_y" in trace for trace in two)
+    assert max(y for trace in two for y in trace["y"]) <= 1
 
 
 def test_clipping_is_drawn_of_the_setting_that_is_best_in_validation(client, database):

@@ -397,7 +397,7 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
             course = (steps, np.array([np.nan if v is None else v for v in groups[group]], dtype=np.float64))
             (limit if series.name == bending.LIMIT else courses[group].setdefault(series.name, [])).append(course)
     label = selected.labels[setting] if setting is not None else "no private method"
-    counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds"
+    counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds, cut off at what can be"
     caption = (
         f"{selected.caption}{counted}; a sample of training rows, the same for every method of a seed; subgroups with "
         "too few rows in it are left out; dashed, grey: the longest that a scaled gradient can be; not covered by ε"
