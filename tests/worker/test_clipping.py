@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -377,6 +379,17 @@ def test_the_sample_is_that_of_the_seed_whatever_the_method():
     assert abs(counts - expected).max() < 6 * np.sqrt(expected)
     mine, other = (looked_at(method, seed=5).sample for method in PRIVATE[:2])
     assert np.array_equal(mine.rows, other.rows)
+
+
+def test_what_people_are_told_of_the_sample_is_so():
+    docs = Path(__file__).parents[2] / "docs"
+    told = re.findall(
+        r"gradients of up to ([\d,]+) training rows", " ".join((docs / "sharp_edges.md").read_text().split())
+    )
+    assert told == [f"{clipping.SAMPLE_ROWS:,}"]
+    measured = re.findall(r"(\w+) looks at ([\d,]+) rows", " ".join((docs / "performance.md").read_text().split()))
+    assert measured == [("four", f"{clipping.SAMPLE_ROWS:,}")]
+    assert len(times(10)) == 4
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 20, 100, 1000])

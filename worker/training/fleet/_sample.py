@@ -13,7 +13,7 @@ import numpy as np
 
 from worker.training.fleet import _vector as v
 from worker.training.fleet._backward import weighted_sum
-from worker.training.fleet._compile import compiled, f32, inlined
+from worker.training.fleet._compile import Network, compiled, f32, inlined
 from worker.training.fleet._steps import pass_through
 
 __all__ = ["look"]
@@ -49,7 +49,7 @@ def look(rows: Any, network: Any, b: Any, rules: Any, order: Any, starts: Any, n
     Cell c has the rows `order[starts[c] : starts[c + 1]]`, group g the cells `members[bounds[g] : bounds[g + 1]]`.
     `out[group, 3]` are, of each group's sum of gradients and of its sum of gradients times the rows' `factors`, the
     square of the first, the product of both, the square of the second. `size` numbers of the weights count, a multiple
-    of 16; `room` is for two times cells times as many.
+    of 16; `room` has two times cells times as many, zeros where weights have gaps.
     """
     capacity, summed = b.losses.shape[0], factors.shape[0] > 0
     for cell in range(starts.shape[0] - 1):
@@ -65,11 +65,12 @@ def look(rows: Any, network: Any, b: Any, rules: Any, order: Any, starts: Any, n
             for k in range(2):
                 for i in range(n):
                     b.norms[i] = factors[b.batch[i]] if k else f32(1)
-                weighted_sum(n, n + (-n) % v.ROWS, rows, network, b, b.norms)
-                at = (2 * cell + k) * size
-                if start == starts[cell]:
-                    room[at : at + size] = network.sums[:size]
-                else:
+                at, first = (2 * cell + k) * size, start == starts[cell]
+                # Most cells are one block, whose sums are written where they stay.
+                sums = room[at : at + size] if first else network.sums[:size]
+                into = Network(network.meta, network.weights, sums, network.first, network.second)
+                weighted_sum(n, n + (-n) % v.ROWS, rows, into, b, b.norms)
+                if not first:
                     for p in range(0, size, v.LANES):
                         v.store(room, at + p, v.add(v.load(room, at + p), v.load(network.sums, p)))
     if summed:
