@@ -24,6 +24,7 @@ from worker.training.clipping import LinearGradients, ModuleGradients, Sample, f
 from worker.training.engine import Examples, Watch
 from worker.training.fleet import cpu, sample
 from worker.training.fleet.cpu import FleetEngine
+from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.initial import build
 from worker.training.losses import per_record
@@ -259,6 +260,28 @@ def test_a_stack_is_looked_at_as_its_runs_are_alone_whatever_their_seeds_and_met
         cosine = [series for series in one.history if series.name == "gradient_cosine"]
         assert len(cosine) == (one.key != "unseen")
         assert bool(one.diverged) == (one.key == "diverges")
+
+
+@pytest.mark.parametrize("hidden", [[8], [200, 90]])
+def test_a_look_takes_no_more_memory_than_is_set_aside_for_it(hidden):
+    job, engine = looked_at(table=toy_table(500), model_params=MlpParams(hidden=hidden)), StackedEngine()
+    engine._looked_at = 16
+    plan = Plan.of(job)
+    weights = torch.from_numpy(np.stack([Course.begin(job, plan).arrays["weights"]] * 16))
+    matrices = [layer.of(weights) for layer in plan.layers]
+
+    def once():
+        source = LinearGradients(matrices, plan.activation, plan.task, job.sample)
+        return look(source, job.sample, [job] * 16, [job.start()] * 16)
+
+    once()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        once()
+    held = np.cumsum(
+        [event.nbytes() for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    )
+    shared = engine.demand(job).shared - engine.demand(replace(job, sample=None)).shared
+    assert 0.2 * shared < held.max() <= shared
 
 
 def test_a_module_that_draws_keeps_its_bits():

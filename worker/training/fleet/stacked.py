@@ -66,7 +66,8 @@ class StackedEngine:
     def demand(self, work: Work) -> Demand:
         """Data on the device, shared by the runs of a seed; weights, sums, moments, noise and one batch of each run."""
         plan = Plan.of(work)
-        return Demand(shared=_data_bytes(plan, work), per_run=self._run_bytes(plan, work))
+        shared = _data_bytes(plan, work) + self._look_bytes(plan, work)
+        return Demand(shared=shared, per_run=self._run_bytes(plan, work))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """Yields runs as their stacks end. Stacks hold what fits into memory, and are halved where it gives out."""
@@ -87,7 +88,7 @@ class StackedEngine:
 
     def _fitting(self, plan: Plan, works: Sequence[Work]) -> int:
         """How many of the first runs fit into memory; at least one, which is then tried."""
-        room = stack_device.available(self.device)
+        room = stack_device.available(self.device) - max(self._look_bytes(plan, work) for work in works)
         most = PROCESSOR_RUNS if self.device.type == "cpu" else GPU_RUNS
         data: set[int] = set()
         for count, work in enumerate(works):
@@ -255,6 +256,13 @@ class StackedEngine:
 
     def _run_bytes(self, plan: Plan, work: Work) -> int:
         return plan.bytes_per_run(sums=sums_of(work), on_gpu=self.device.type != "cpu")
+
+    def _look_bytes(self, plan: Plan, work: Work) -> int:
+        """What looking at the gradients of some runs takes for a while: activations, errors, and what comes of them."""
+        if work.sample is None:
+            return 0
+        per_record = 10 * sum(plan.widths[1:])
+        return 4 * self._looked_at * (len(work.sample) * per_record + 6 * plan.size)
 
     def _too_large(self, course: Course, reason: str) -> str:
         needed = _data_bytes(course.plan, course.work) + self._run_bytes(course.plan, course.work)
