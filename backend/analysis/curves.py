@@ -10,6 +10,7 @@ import numpy as np
 from backend.analysis.frontier import frontier
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import EPSILON, Words, describe, differing, value_text
+from backend.analysis.plain import finite
 from backend.analysis.table import Column, Flags, Floats, Ints, RunTable, SettingInfo
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Curve, CurvePoint
@@ -159,16 +160,16 @@ def curve_points(
                 epsilon=info.epsilon,
                 params=dict(info.params),
                 label=labels[info.id],
-                x=number(points.x.mean[i]),
-                x_low=number(points.x.low[i]),
-                x_high=number(points.x.high[i]),
-                y=number(points.y.mean[i]),
-                y_low=number(points.y.low[i]),
-                y_high=number(points.y.high[i]),
+                x=finite(points.x.mean[i]),
+                x_low=finite(points.x.low[i]),
+                x_high=finite(points.x.high[i]),
+                y=finite(points.y.mean[i]),
+                y_low=finite(points.y.low[i]),
+                y_high=finite(points.y.high[i]),
                 seeds=int(points.y.seeds[i]),
                 run_ids=list(table.keys[block]),
-                x_seeds=[number(v) for v in x.column.values[block]],
-                y_seeds=[number(v) for v in y.column.values[block]],
+                x_seeds=[finite(v) for v in x.column.values[block]],
+                y_seeds=[finite(v) for v in y.column.values[block]],
                 n=n or None,
                 degenerate=bool(points.degenerate[i]),
                 diverged=int(points.diverged[i]),
@@ -192,11 +193,6 @@ def build_curves(
         )
         for one in series
     ]
-
-
-def number(value: float) -> float | None:
-    """A number as JSON has it: nothing for NaN."""
-    return float(value) if np.isfinite(value) else None
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from backend.contracts.base import Contract, Name, Params
+from backend.contracts.catalogue import PluginKind
 
 
 def canonical_hash(value: Any) -> str:
@@ -45,6 +46,13 @@ class Setting(Contract):
     def hash(self) -> str:
         """Identity of the setting."""
         return canonical_hash(self.model_dump(mode="json"))
+
+    def parts(self) -> list[tuple[PluginKind, Part]]:
+        """Every plugin that takes part, with its kind: data, model, method, then the attacks in their order."""
+        three: list[tuple[PluginKind, Part]] = [
+            ("dataset", self.dataset), ("model", self.model), ("method", self.method)
+        ]  # fmt: skip
+        return three + [("attack", attack) for attack in self.attacks]
 
     def epsilon(self) -> float | None:
         """The asked epsilon, None for a method that has none."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words
+from backend.analysis.plain import finite
 from backend.analysis.table import Floats
 from backend.contracts.public import Figure, TableColumn
 from backend.contracts.results import ALL
@@ -165,7 +166,7 @@ def _traces(
     what = dict(PANELS)[series].partition(",")[0]
     values = zip(course.steps.tolist(), course.mean.tolist(), course.low.tolist(), course.high.tolist(), strict=True)
     text = [
-        parts.hover(who, [f"epoch {s:g}", f"{what}: {parts.interval(m, _or_none(a), _or_none(b))}"])
+        parts.hover(who, [f"epoch {s:g}", f"{what}: {parts.interval(m, finite(a), finite(b))}"])
         for s, m, a, b in values
     ]
     traces.append(
@@ -205,10 +206,6 @@ def _limit(course: Mean, epochs: Floats, axis: str, theme: Theme) -> list[Json]:
             "yaxis": axis,
         }
     ]  # fmt: skip
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _label(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.analysis.intervals import grouped
+from backend.analysis.plain import finite
 from backend.analysis.table import Floats
 from backend.contracts.public import Figure, TableColumn
 from backend.figures import parts
@@ -133,7 +134,7 @@ def _traces(
             }
         )
     text = [
-        parts.hover(line.label, [f"epoch {s:g}", f"{what}: {parts.interval(m, _or_none(a), _or_none(b))}"])
+        parts.hover(line.label, [f"epoch {s:g}", f"{what}: {parts.interval(m, finite(a), finite(b))}"])
         for s, m, a, b in zip(steps.tolist(), mean.tolist(), low.tolist(), high.tolist(), strict=True)
     ]
     traces.append(
@@ -152,10 +153,6 @@ def _traces(
         }
     )
     return traces
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _label(

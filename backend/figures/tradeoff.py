@@ -14,6 +14,7 @@ import numpy as np
 
 from backend.analysis.curves import Axis, Points, SettingSeries
 from backend.analysis.labels import Words, value_text
+from backend.analysis.plain import finite
 from backend.analysis.table import Flags, Floats, Ints
 from backend.contracts.public import Figure, TableColumn
 from backend.figures import parts
@@ -411,12 +412,12 @@ def _hover(frame: _Frame, i: int) -> str:
     lines = []
     if not frame.along_epsilon:
         ends = (points.x.mean[i], points.x.low[i], points.x.high[i])
-        lines.append(f"{words.phrase(view.x.metric, view.x.subgroup)}: {parts.interval(*map(_plain, ends))}")
+        lines.append(f"{words.phrase(view.x.metric, view.x.subgroup)}: {parts.interval(*map(finite, ends))}")
     ends = (points.y.mean[i], points.y.low[i], points.y.high[i])
-    lines.append(f"{words.phrase(view.y.metric, view.y.subgroup)}: {parts.interval(*map(_plain, ends))}")
+    lines.append(f"{words.phrase(view.y.metric, view.y.subgroup)}: {parts.interval(*map(finite, ends))}")
     for channel in (view.colour, view.size):
         if channel is not None and not channel.names:
-            lines.append(f"{channel.title}: {parts.number(_plain(channel.values[i]))}")
+            lines.append(f"{channel.title}: {parts.number(finite(channel.values[i]))}")
     seeds, n = int(points.y.seeds[i]), int(points.n[i])
     lines.append(f"{seeds} {'seed' if seeds == 1 else 'seeds'}" + (f", n = {n:,}" if n else ""))
     share = _share(frame, i)
@@ -450,13 +451,9 @@ def _between(values: Ints) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _share(frame: _Frame, i: int) -> float | None:
     often = frame.view.often
-    return _plain(often[frame.number][i]) if frame.view.frontier and often else None
+    return finite(often[frame.number][i]) if frame.view.frontier and often else None
 
 
 def _symbols(frame: _Frame, group: _Group, members: Ints) -> list[str]:
@@ -573,7 +570,7 @@ def _reference(frame: _Frame, group: _Group) -> list[Json]:
         text = _hover(frame, i)
         keys = list(table.keys[table.starts[i] : table.starts[i] + table.sizes[i]])
         common = {"type": "scatter", "name": parts.safe(group.name), "x": [low, high], **frame.axes}
-        mean, ends = float(points.y.mean[i]), (_plain(points.y.low[i]), _plain(points.y.high[i]))
+        mean, ends = float(points.y.mean[i]), (finite(points.y.low[i]), finite(points.y.high[i]))
         if None not in ends:
             band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
             colour = faint(shades.stroke, 0.09)
@@ -750,11 +747,11 @@ def _table(view: View, most: int | None) -> tuple[list[TableColumn], list[list[C
         row: list[Cell] = [panel.title] if several else []
         row += [view.labels[info.id], info.epsilon]
         for axis, ends in ([(x, points.x)] if with_x else []) + [(y, points.y)]:
-            row.append(_plain(ends.mean[i]))
-            row += [] if axis.exact else [_plain(ends.low[i]), _plain(ends.high[i])]
-        row += [c.names[int(c.values[i])] if c.names else _plain(c.values[i]) for c in channels]
+            row.append(finite(ends.mean[i]))
+            row += [] if axis.exact else [finite(ends.low[i]), finite(ends.high[i])]
+        row += [c.names[int(c.values[i])] if c.names else finite(c.values[i]) for c in channels]
         row += [int(points.n[i]) or None, int(points.y.seeds[i])]
-        row += [_plain(view.often[p][i])] if with_share else []
+        row += [finite(view.often[p][i])] if with_share else []
         notes = [] if info.private else ["not private"]
         notes += ["one class for nearly everybody"] if points.degenerate[i] else []
         notes += [f"{int(points.diverged[i])} diverged"] if points.diverged[i] else []

@@ -46,11 +46,8 @@ def make(session: Session, job_id: str, *, measurements: bool = True) -> Bundle:
     catalogue = workers.catalogue_of_engine(session, setting.engine_version)
     parts: dict[tuple[str, str], BundlePart] = {}
     for config in {row.setting_id: row.setting.config for row in rows}.values():
-        one = Setting.model_validate(config)
-        for kind, part in [("dataset", one.dataset), ("model", one.model), ("method", one.method)]:
+        for kind, part in Setting.model_validate(config).parts():
             parts[kind, part.name] = BundlePart(kind=kind, name=part.name, version=part.version)
-        for part in one.attacks:
-            parts["attack", part.name] = BundlePart(kind="attack", name=part.name, version=part.version)
     return Bundle(
         made_at=now(),
         release=__version__,

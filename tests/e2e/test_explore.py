@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e._server import running
-from tests.e2e.browser import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -28,12 +27,6 @@ def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("explore")) as one:
         job = one.submit(STUDY)
         one.wait_until(job["id"], lambda job: job["status"] == "succeeded")
-        yield one
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
         yield one
 
 

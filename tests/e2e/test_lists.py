@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -16,11 +15,9 @@ from backend.store import jobs, runs, schema, workers
 from backend.store.database import Database
 from tests.backend import synthetic
 from tests.e2e._server import running
-from tests.e2e.browser import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
-AXE = Path("frontend/node_modules/axe-core/axe.min.js")
 STUDIES = 350
 #: 7 settings each.
 SEEDS = 60
@@ -51,12 +48,6 @@ def server(tmp_path_factory):
         yield one
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
-        yield one
-
-
 @pytest.fixture
 def page(chromium, server):
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, base_url=server.url)
@@ -70,17 +61,11 @@ def page(chromium, server):
     assert complaints == []
 
 
-def axe(page):
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
-
-
-def test_all_studies_can_be_reached_and_few_are_drawn(page):
+def test_all_studies_can_be_reached_and_few_are_drawn(page, axe):
     page.goto("/studies")
     expect(page.get_by_text(f"{STUDIES + 1} studies")).to_be_visible()
     expect(page.get_by_role("link", name=EVIL)).to_be_visible()
-    axe(page)
+    assert axe(page) == []
     places = page.locator("li[aria-posinset]")
     assert places.count() < 60
     # Pages are asked for as the end comes near, until there is no more.
@@ -136,7 +121,7 @@ def test_the_tags_of_one_study_are_changed_by_keyboard(page):
     expect(page.locator("li").filter(has_text="Study 100").get_by_text("by hand")).to_be_visible()
 
 
-def test_runs_are_grouped_opened_and_ticked_and_the_address_holds_it(page, server):
+def test_runs_are_grouped_opened_and_ticked_and_the_address_holds_it(page, server, axe):
     page.goto(f"/studies/{server.many}")
     table = page.get_by_role("region", name="Runs of this study")
     expect(table.get_by_role("table")).to_have_attribute("aria-rowcount", str(7 * SEEDS + 1))
@@ -151,7 +136,7 @@ def test_runs_are_grouped_opened_and_ticked_and_the_address_holds_it(page, serve
     expect(table.locator("tbody tr")).to_have_count(7)
     expect(table.get_by_role("columnheader", name=re.compile("^Loss"))).to_be_visible()
     expect(table.locator("tbody tr").nth(1)).to_contain_text("±")
-    axe(page)
+    assert axe(page) == []
     opener = table.get_by_role("button", name="DP-SGD, ε 1", exact=True)
     opener.focus()
     page.keyboard.press("Enter")
@@ -169,7 +154,7 @@ def test_runs_are_grouped_opened_and_ticked_and_the_address_holds_it(page, serve
     expect(table.locator("tbody tr")).to_have_count(7)
 
 
-def test_the_bell_tells_whoever_submitted_it_and_forgets_what_was_seen(page, server):
+def test_the_bell_tells_whoever_submitted_it_and_forgets_what_was_seen(page, server, axe):
     page.goto("/studies")
     page.get_by_role("button", name="Notifications", exact=True).last.wait_for()
     page.evaluate("localStorage.setItem('equipoise-person', 'Ada')")
@@ -177,7 +162,7 @@ def test_the_bell_tells_whoever_submitted_it_and_forgets_what_was_seen(page, ser
     page.get_by_role("button", name="Notifications, 1 new").last.click()
     panel = page.get_by_role("dialog", name="Notifications")
     expect(panel.get_by_role("link", name=re.compile("Many runs"))).to_have_attribute("href", f"/studies/{server.many}")
-    axe(page)
+    assert axe(page) == []
     panel.get_by_role("button", name="Mark all as seen").click()
     expect(page.get_by_role("button", name="Notifications", exact=True).last).to_be_visible()
     page.reload()

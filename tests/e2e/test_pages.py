@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,12 +11,10 @@ from sqlalchemy import select
 from backend.store.database import Database
 from backend.store.tables import MeasurementRow, RunRow, SeriesRow
 from tests.e2e._server import Server, running
-from tests.e2e.browser import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECONDS = 1_000
-AXE = Path("frontend/node_modules/axe-core/axe.min.js")
 AUDIT = {"name": "one_run_audit", "params": {"canaries": 100, "guesses": 20}}
 TINY = {
     "name": "Claims, attacks and an audit",
@@ -45,12 +42,6 @@ AUDITED = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("pages")) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
         yield one
 
 
@@ -189,17 +180,9 @@ def test_an_audit_that_refutes_a_claim_is_an_alarm_on_run_and_study(page, server
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds, as `rule: element`."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
-
-
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(chromium, server, study, private_run, refuted, scheme, width):
+def test_pages_are_accessible(chromium, axe, server, study, private_run, refuted, scheme, width):
     context = chromium.new_context(
         viewport={"width": width, "height": 900}, base_url=server.url, color_scheme=scheme, reduced_motion="reduce"
     )
@@ -212,20 +195,20 @@ def test_pages_are_accessible(chromium, server, study, private_run, refuted, sch
         page.goto(path)
         expect(figure(page, drawn).first.locator("svg.main-svg").first).to_be_visible(timeout=30 * SECONDS)
         page.wait_for_load_state("networkidle")
-        assert violations(page) == [], path
+        assert axe(page) == [], path
     page.goto(f"/studies/{study['id']}?run={private_run['id']}")
     expect(page.get_by_role("dialog").get_by_role("table").first).to_be_visible(timeout=30 * SECONDS)
     page.wait_for_load_state("networkidle")
-    assert violations(page) == []
+    assert axe(page) == []
     page.goto(f"/studies/{refuted[0]['id']}")
     expect(page.get_by_role("alert")).to_be_visible(timeout=30 * SECONDS)
     page.wait_for_load_state("networkidle")
-    assert violations(page) == []
+    assert axe(page) == []
     page.goto("/calculator")
     expect(page.get_by_role("table").first).to_be_visible(timeout=30 * SECONDS)
     page.wait_for_load_state("networkidle")
-    assert violations(page) == []
+    assert axe(page) == []
     # The check sees what it is to see.
     page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/favicon.svg\"><input>')")
-    assert {one.partition(":")[0] for one in violations(page)} == {"image-alt", "label"}
+    assert {one.partition(":")[0] for one in axe(page)} == {"image-alt", "label"}
     context.close()

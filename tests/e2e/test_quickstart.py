@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e._server import running
-from tests.e2e.browser import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -26,12 +25,6 @@ TINY = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("quickstart")) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
         yield one
 
 

@@ -10,12 +10,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e._server import running, wait_for
-from tests.e2e.browser import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECONDS = 1_000
-AXE = Path("frontend/node_modules/axe-core/axe.min.js")
 ADA, BEN = "Ada Lovelace", "Ben <b>Okri</b>"
 STUDY = {
     "name": "To be reviewed",
@@ -43,12 +41,6 @@ def study(server):
 @pytest.fixture(scope="module")
 def settings(server, study):
     return list(dict.fromkeys(run["setting_id"] for run in server.runs(study["id"])))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
-        yield one
 
 
 @pytest.fixture
@@ -308,7 +300,7 @@ def test_newer_runs_are_announced_and_change_nothing(server, study, settings, vi
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
-def test_everybody_can_read_a_review(server, study, settings, visitor, scheme, width):
+def test_everybody_can_read_a_review(server, axe, study, settings, visitor, scheme, width):
     review = opened(server, study, settings, f"Readable {'long' * 30} {scheme}")
     task = _post(
         server,
@@ -323,7 +315,6 @@ def test_everybody_can_read_a_review(server, study, settings, visitor, scheme, w
     )
     _post(server, f"/api/reviews/{review['id']}/comments", BEN, {"text": "very" * 300})
     page = visitor(BEN, width, color_scheme=scheme)
-    page.add_init_script(AXE.read_text())
     for path in (
         "/reviews",
         f"/reviews/new?jobs={study['id']}&settings={settings[0]}",
@@ -336,9 +327,5 @@ def test_everybody_can_read_a_review(server, study, settings, visitor, scheme, w
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30 * SECONDS)
         page.wait_for_load_state("networkidle")
-        found = page.evaluate(
-            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-            ".then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 200))]))"
-        )
-        assert found == [], path
+        assert axe(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

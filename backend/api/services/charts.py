@@ -24,6 +24,7 @@ from backend.analysis.curves import (
     series_of,
 )
 from backend.analysis.labels import EPSILON, Words, is_family
+from backend.analysis.plain import counted
 from backend.analysis.table import Column, Flags, Floats, Ints, RunTable
 from backend.api.services.tables import RunSet, catalogue_of, run_set, setting_info, words_of
 from backend.contracts.catalogue import MetricInfo
@@ -359,9 +360,9 @@ def frontier(session: Session, request: Request) -> Frontier:
     best.sort(key=lambda p: ((p.x or 0.0) * (-1 if loaded.x.metric.higher_is_better else 1), p.setting_id))
     words = [caption(loaded, request.split, points.y.seeds, "")]
     if ill:
-        words.append(f"{_count(ill, 'degenerate setting')} left out")
+        words.append(f"{counted(ill, 'degenerate setting')} left out")
     if undefined:
-        words.append(f"{_count(undefined, 'setting')} without both figures not considered")
+        words.append(f"{counted(undefined, 'setting')} without both figures not considered")
     return Frontier(
         x=request.x,
         y=request.y,
@@ -389,22 +390,18 @@ def caption(loaded: Loaded, split: str, seeds: Sequence[int] | Ints, extra: str)
     with_numbers = with_numbers[with_numbers > 0]
     if len(with_numbers):
         low, high = int(with_numbers.min()), int(with_numbers.max())
-        counted = _count(low, "seed") if low == high else f"{low} to {high} seeds"
+        many = counted(low, "seed") if low == high else f"{low} to {high} seeds"
         interval = ", no interval" if high == 1 else ", mean with 95 % Student t interval"
-        parts.append(counted + interval)
+        parts.append(many + interval)
     if loaded.choice is not None and loaded.chosen_by is not None:
         tried = f"of {loaded.choice.most}" if loaded.choice.even else f"of up to {loaded.choice.most}"
         parts.append(f"per method and ε the setting {tried} with the best validation {loaded.chosen_by.name}")
     diverged = int(table.diverged.sum())
     if diverged:
-        parts.append(f"{_count(diverged, 'diverged run')} left out")
+        parts.append(f"{counted(diverged, 'diverged run')} left out")
     ill = int(table.degenerate.sum())
     if ill:
-        parts.append(f"{_count(ill, 'run')} of models that predict one class, marked ×")
+        parts.append(f"{counted(ill, 'run')} of models that predict one class, marked ×")
     if extra:
         parts.append(extra)
     return "; ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

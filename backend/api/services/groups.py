@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from backend.analysis import groups
+from backend.analysis.plain import finite
 from backend.analysis.table import Ints
 from backend.api.services.tables import RunSet, run_set
 from backend.contracts.public import GroupCell, RunColumns, RunGroup, RunGroups
@@ -86,9 +87,9 @@ def _cells(
         columns.append(
             [
                 GroupCell(
-                    mean=_number(means.mean[i]),
-                    low=_number(means.low[i]),
-                    high=_number(means.high[i]),
+                    mean=finite(means.mean[i]),
+                    low=finite(means.low[i]),
+                    high=finite(means.high[i]),
                     seeds=int(means.seeds[i]),
                     runs=int(means.runs[i]),
                     balanced=bool(means.balanced[i]),
@@ -99,12 +100,8 @@ def _cells(
     return columns
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def columns(session: Session, job_id: str, metrics: Sequence[str], subgroup: str, split: str) -> RunColumns:
     """Chosen metrics of every run of the job that has a result."""
     found = run_set(session, [job_id])
-    values = [[_number(value) for value in found.column(metric, subgroup, split).values.tolist()] for metric in metrics]
+    values = [[finite(value) for value in found.column(metric, subgroup, split).values.tolist()] for metric in metrics]
     return RunColumns(run_ids=list(found.table.keys), metrics=list(metrics), values=values)

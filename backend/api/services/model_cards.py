@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from backend import __version__
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import is_family
+from backend.analysis.plain import finite
 from backend.api.services import reports
-from backend.api.services.reports import Gathered, Request, finite
+from backend.api.services.reports import Gathered, Request
 from backend.contracts.results import ALL
 from backend.contracts.runs import Setting
 from backend.contracts.spec import INTERSECTION

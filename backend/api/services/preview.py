@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from backend.analysis.plain import counted
 from backend.contracts.accounting import Accountant
 from backend.contracts.base import Params
 from backend.contracts.catalogue import AttackFacts, Catalogue
@@ -343,35 +344,33 @@ def sentence(spec: JobSpec, expansion: Expansion, measured: int, seconds: float 
     epsilons = {len(swept.get("epsilon", [])) for swept in expansion.swept}
     even = len(per_method) == 1 and len(expansion.settings) == sum(expansion.settings_per_method)
     if even and epsilons == per_method:
-        shape = f"{_count(methods, 'method')} × {per_method.pop()} ε × {_count(seeds, 'seed')}"
+        shape = f"{counted(methods, 'method')} × {per_method.pop()} ε × {counted(seeds, 'seed')}"
     elif even and per_method == {1}:
-        shape = f"{_count(methods, 'method')} × {_count(seeds, 'seed')}"
+        shape = f"{counted(methods, 'method')} × {counted(seeds, 'seed')}"
     else:
-        shape = f"{_count(methods, 'method')}, {_count(len(expansion.settings), 'setting')} × {_count(seeds, 'seed')}"
-    words = [f"{shape} = {_count(total, 'run')}"]
+        shape = (
+            f"{counted(methods, 'method')}, {counted(len(expansion.settings), 'setting')} × {counted(seeds, 'seed')}"
+        )
+    words = [f"{shape} = {counted(total, 'run')}"]
     if measured == total:
         words.append("all already measured")
     elif measured:
         words.append(f"{measured:,} already measured")
     if extra.shadow_models:
         each, uneven = divmod(extra.shadow_models, extra.shadow_settings)
-        what = f"{_count(extra.shadow_models, 'shadow model')} of {_count(extra.shadow_settings, 'setting')}"
+        what = f"{counted(extra.shadow_models, 'shadow model')} of {counted(extra.shadow_settings, 'setting')}"
         if not uneven:
-            one = _count(each, "shadow model")
-            what = f"{one} of each of {extra.shadow_settings:,} settings, {_count(extra.shadow_models, 'training')}"
+            one = counted(each, "shadow model")
+            what = f"{one} of each of {extra.shadow_settings:,} settings, {counted(extra.shadow_models, 'training')}"
             what = what if extra.shadow_settings > 1 else f"{one} of 1 setting"
         words.append(f"plus at most {what}")
     if extra.audits:
-        trainings = _count(extra.audit_trainings, "training")
+        trainings = counted(extra.audit_trainings, "training")
         more = f" ({trainings})" if extra.audit_trainings > extra.audits else ""
-        words.append(f"plus {_count(extra.audits, 'audit')}{more}")
+        words.append(f"plus {counted(extra.audits, 'audit')}{more}")
     if measured < total and seconds is not None:
         words.append(f"about {duration(seconds)} on this machine")
     return ", ".join(words)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def duration(seconds: float) -> str:

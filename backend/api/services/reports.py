@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from backend import __version__
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words, is_family
+from backend.analysis.plain import finite
 from backend.analysis.significance import FEWEST_PAIRS
 from backend.analysis.table import RunTable
 from backend.api.services import alarms, charts, pictures, reproduction, views
@@ -545,16 +546,19 @@ def _audits(got: Gathered) -> list[Block]:
             found.append([mine[one.run], one.run, titles.get(one.audit, one.audit), one.claim, one.bound, one.p])
         raised = alarms.of_runs(got.session, job_id, sorted({one.run for one in mine_here}))
         warnings += [f"{mine[run]}, run {run}: {text}" for run, text in raised.items() if text]
-    if not found:
-        return [Text("No run was audited: that ε holds rests on the analysis and the code alone.", "note")]
     found = sorted(dict.fromkeys(tuple(row) for row in found), key=lambda row: (str(row[0]), str(row[1]), str(row[2])))
+    return audit_blocks(found, list(dict.fromkeys(warnings)), most=MOST_RUNS)
+
+
+def audit_blocks(audits: Sequence[Sequence[Cell]], alarms: Sequence[str], *, most: int) -> list[Block]:
+    """Rows (setting, run, audit, claim, bound, p) as a table under the alarms that they raise."""
+    raised: list[Block] = [Text(text, "alarm") for text in alarms]
+    if not audits:
+        return [*raised, Text("No run was audited: that ε holds rests on the analysis and the code alone.", "note")]
     heads = columns("Setting", "Run", "Audit", "Claimed ε", "ε is at least", "p of the claim", words=3)
-    kept, left_out = first(found, MOST_RUNS, ELSEWHERE)
-    return [
-        *(Text(text, "alarm") for text in dict.fromkeys(warnings)),
-        Table("Audits: lower bounds beside the claims", heads, kept, left_out=left_out),
-        Text(said.AUDITS, "note"),
-    ]
+    kept, left_out = first(audits, most, ELSEWHERE)
+    table = Table("Audits: lower bounds beside the claims", heads, kept, left_out=left_out)
+    return [*raised, table, Text(said.AUDITS, "note")]
 
 
 def _methods(got: Gathered) -> list[Block]:
@@ -589,11 +593,8 @@ def parts_of(got: Gathered) -> list[tuple[str, str, str]]:
     """(kind, name, version) of every plugin that the settings use, each once."""
     found: dict[tuple[str, str, str], None] = {}
     for row in got.settings.values():
-        one = Setting.model_validate(row.config)
-        for kind, part in (("dataset", one.dataset), ("model", one.model), ("method", one.method)):
+        for kind, part in Setting.model_validate(row.config).parts():
             found[kind, part.name, part.version] = None
-        for part in one.attacks:
-            found["attack", part.name, part.version] = None
     order = ["dataset", "model", "method", "attack"]
     return sorted(found, key=lambda one: (order.index(one[0]), one[1], one[2]))
 
@@ -637,8 +638,3 @@ def _versions(got: Gathered) -> list[Block]:
     heads = [column.model_copy(update={"numeric": column.title == "Seed"}) for column in heads]
     left_out = f"The first {len(rows):,} of {len(got.table):,} runs. {ELSEWHERE}" if len(got.table) > len(rows) else ""
     return [*blocks, Table("Runs", heads, rows, folded=True, left_out=left_out)]
-
-
-def finite(value: float) -> float | None:
-    """A number as a table has it: nothing for NaN."""
-    return float(value) if np.isfinite(value) else None

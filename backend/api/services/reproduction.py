@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from backend.analysis import claims as judging
 from backend.analysis import protocols
 from backend.analysis.labels import Words, is_family
+from backend.analysis.plain import finite
 from backend.analysis.power import most_tests, seeds_for_effect
 from backend.analysis.protocols import Compared, Grid
 from backend.analysis.table import Floats
@@ -157,7 +157,7 @@ def _result(found: Evidence, c: Compared, family: int) -> ProtocolResult:
     return ProtocolResult(
         protocol=c.protocol, subgroup=c.subgroup, epsilon=c.epsilon, method=c.method, reference=c.reference,
         setting_id=found.grid.infos[c.place].id, reference_setting_id=found.grid.infos[c.reference_place].id,
-        pairs=e.pairs, gap=_finite(e.mean_a), reference_gap=_finite(e.mean_b), difference=_finite(e.difference),
+        pairs=e.pairs, gap=finite(e.mean_a), reference_gap=finite(e.mean_b), difference=finite(e.difference),
         difference_low=e.low, difference_high=e.high, reduction=e.reduction, reduction_low=e.reduction_low,
         reduction_high=e.reduction_high, rank_biserial=e.rank_biserial, p=c.p, p_sign_flip=c.p_sign_flip,
         corrected=c.corrected, seeds_needed=seeds_for_effect(e.difference, deviation, tests=max(1, family)),
@@ -167,7 +167,3 @@ def _result(found: Evidence, c: Compared, family: int) -> ProtocolResult:
 def _mean(values: Floats) -> float | None:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else None
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -18,6 +18,7 @@ from backend.analysis.labels import Words, is_family
 from backend.analysis.table import Column, RunTable
 from backend.api.context import Context
 from backend.api.services import reviews
+from backend.api.services.reports import audit_blocks
 from backend.api.services.tables import setting_info
 from backend.contracts.public import Figure
 from backend.contracts.results import ALL, FINISHED
@@ -398,17 +399,7 @@ def _privacy(snapshot: Snapshot) -> list[Block]:
         [s.label, one.run_id, one.audit, one.claim, one.bound, one.p_at_claim] for s in private for one in s.audits
     ]
     blocks += [Table("What is claimed", heads, rows), Text(said.ACCOUNTANTS, "note"), Listing(list(said.COVERS))]
-    blocks += [Text(alarm, "alarm") for s in private for alarm in s.alarms]
-    if not audits:
-        text = "No run was audited: that ε holds rests on the analysis and the code alone."
-        return [*blocks, Text(text, "note")]
-    heads = columns("Setting", "Run", "Audit", "Claimed ε", "ε is at least", "p of the claim", words=3)
-    kept, left_out = first(audits, MOST_ROWS, ELSEWHERE)
-    return [
-        *blocks,
-        Table("Audits: lower bounds beside the claims", heads, kept, left_out=left_out),
-        Text(said.AUDITS, "note"),
-    ]
+    return [*blocks, *audit_blocks(audits, [alarm for s in private for alarm in s.alarms], most=MOST_ROWS)]
 
 
 def _history(whole: ReviewExport) -> list[Block]:

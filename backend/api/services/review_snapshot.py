@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -14,6 +13,7 @@ from backend.analysis.alarms import Audited
 from backend.analysis.alarms import of_run as alarm_of_run
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words, describe, differing, value_text
+from backend.analysis.plain import finite
 from backend.analysis.table import SettingInfo
 from backend.api.services import alarms
 from backend.api.services.tables import setting_info, words_of
@@ -196,21 +196,17 @@ def _series(
                 continue
             cells.append(
                 SnapshotCell(
-                    mean=_number(mean[g]),
-                    low=_number(low[g]),
-                    high=_number(high[g]),
+                    mean=finite(mean[g]),
+                    low=finite(low[g]),
+                    high=finite(high[g]),
                     seeds=int(n_seeds[g]),
                     n=int(seen[seen > 0].min()) if (seen > 0).any() else None,
-                    values=[_number(one) for one in own],
+                    values=[finite(one) for one in own],
                 )
             )
         if any(cell is not None for cell in cells):
             found.append(SnapshotSeries(metric=row.metric, subgroup=row.subgroup, split=row.split, cells=cells))
     return found, cut
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _setting(
@@ -236,10 +232,7 @@ def _setting(
     versions = {
         "engine": config.engine_version,
         "metrics": config.metrics_version,
-        f"method {config.method.name}": config.method.version,
-        f"model {config.model.name}": config.model.version,
-        f"dataset {config.dataset.name}": config.dataset.version,
-        **{f"attack {attack.name}": attack.version for attack in config.attacks},
+        **{f"{kind} {part.name}": part.version for kind, part in config.parts()},
     }
     return SnapshotSetting(
         setting_id=row.id,

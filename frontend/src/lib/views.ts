@@ -160,6 +160,8 @@ export interface ExploreView extends TradeoffView, OperatingView {
   metric?: string
   metrics?: string[]
   attack?: string
+  /** Of which method the intersections are, and which quantity along training is drawn. */
+  method?: string
   quantity?: string
   order?: 'gap'
   at?: number
@@ -196,6 +198,7 @@ export const explore = (raw: Raw): ExploreView => ({
   metric: name(raw.metric),
   metrics: list(raw.metrics)?.slice(0, 12),
   attack: name(raw.attack),
+  method: name(raw.method),
   quantity: name(raw.quantity),
   order: oneOf(raw.order, ['gap']),
   at: budget(raw.at),

@@ -151,7 +151,7 @@ function OpenPanel(props: Props & { open: ExplorePanel }) {
   if (open === 'intersections') {
     const pairs = partitions.filter((one) => one.includes(' & '))
     const methods = known?.methods ?? []
-    const method = among(view.quantity, methods)
+    const method = among(view.method, methods)
     const title = (name: string) =>
       data?.plugins.find((one) => one.kind === 'method' && one.name === name)?.title ?? name
     const alone = chosen.size === 1 ? [...chosen][0] : undefined
@@ -178,7 +178,7 @@ function OpenPanel(props: Props & { open: ExplorePanel }) {
                 data={methods.map((name) => ({ value: name, label: title(name) }))}
                 value={method ?? null}
                 allowDeselect={false}
-                onChange={(next) => next && onChange({ quantity: next })}
+                onChange={(next) => next && onChange({ method: next })}
               />
             )}
             {alone === undefined && budget}
@@ -216,8 +216,7 @@ function OpenPanel(props: Props & { open: ExplorePanel }) {
       />
     )
   }
-  const quantity =
-    view.quantity && !(known?.methods ?? []).includes(view.quantity) ? view.quantity : QUANTITIES[0]
+  const quantity = among(view.quantity, QUANTITIES)
   const term = historyTerm(quantity ?? '')
   return (
     <FigureCard
