@@ -35,10 +35,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """The sentence above a chart, and what the line below has to say about how it was tested."""
+    """The sentence above a chart, and what the line below has to say about how it was tested.
+
+    `supported`: the data support the sentence; else it says what is drawn, and `unsupported` why there is no finding.
+    """
 
     sentence: str
     method: str = ""
+    supported: bool = False
+    unsupported: str | None = None
 
 
 def tradeoff(
@@ -50,16 +55,19 @@ def tradeoff(
     if not known.any():
         return Finding(neutral)
     if points.degenerate[known].all():
-        return Finding("Every setting here predicts one class for nearly everybody: its figures mean nothing yet")
+        ill = "every setting here predicts one class for nearly everybody"
+        return Finding(f"{ill[0].upper()}{ill[1:]}: its figures mean nothing yet", unsupported=ill)
     comparisons = compare(points, y, loss)
     if not comparisons:
-        return Finding(neutral, _too_few(int(points.y.seeds.max())))
+        few = _too_few(int(points.y.seeds.max()))
+        return Finding(neutral, few, unsupported=few or None)
     how = f"paired Wilcoxon signed-rank tests over seeds, Holm-corrected ({len(comparisons)})"
     passed = [c for c in comparisons if c.corrected < LEVEL]
     if not passed:
-        return Finding(f"{neutral}: no difference between methods passes its test", how)
+        none = "no difference between methods passes its test"
+        return Finding(f"{neutral}: {none}", how, unsupported=f"{none} ({how})")
     best = max(passed, key=lambda c: (abs(_relative(c)), -c.corrected))
-    return Finding(_sentence(best, y, loss is not None, words, len(comparisons)), how)
+    return Finding(_sentence(best, y, loss is not None, words, len(comparisons)), how, supported=True)
 
 
 def _neutral(series: Sequence[SettingSeries], x: Axis, y: Axis, words: Words) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backend.analysis.effects import Effect, effect, sign_flip
-from backend.analysis.labels import lower_first, value_text
+from backend.analysis.labels import EPSILON, lower_first, value_text
 from backend.analysis.significance import FEWEST_PAIRS, LEVEL, MOST_EXACT, PairedTest, holm, smallest_p, wilcoxon
 from backend.analysis.table import Floats
 from backend.contracts.catalogue import MetricInfo
@@ -30,12 +30,15 @@ from backend.contracts.reviews import (
     SnapshotCell,
     SnapshotSeries,
     SnapshotSetting,
+    Tested,
 )
+from backend.contracts.spec import INTERSECTION
 
 #: Rows below which a figure says little.
 SMALL_N = 20
 #: Metrics of a comparison that names none, as far as the snapshot has them.
 HEADLINE = ("loss_gap", "loss", "accuracy")
+LOSS = "loss"
 #: Findings that are said in words.
 MOST_FINDINGS = 12
 
@@ -51,8 +54,14 @@ class _Pair:
     permutation: float | None
 
 
-def compare(snapshot: Snapshot, split: str, metrics: Sequence[str], subgroups: Sequence[str]) -> Comparison:
-    """The comparison on one split. Nothing asked: the headline metrics, all subgroups."""
+def compare(
+    snapshot: Snapshot, split: str, metrics: Sequence[str], subgroups: Sequence[str], tests: Tested = "primary"
+) -> Comparison:
+    """The comparison on one split.
+
+    Nothing asked: all subgroups of the headline metrics are shown, and the few of `primary` are tested, so that the
+    correction leaves a test a chance. Whoever names metrics or subgroups, or asks for all tests, has all tested.
+    """
     infos = {metric.name: metric for metric in snapshot.metrics}
     inside = [one for one in snapshot.series if one.split == split]
     chosen = list(metrics) or _headline(snapshot, inside)
@@ -62,7 +71,10 @@ def compare(snapshot: Snapshot, split: str, metrics: Sequence[str], subgroups: S
         for one in inside
         if one.metric == metric and (not subgroups or one.subgroup in subgroups)
     ]
-    plain = [(row, pair) for row in rows for pair in _pairs(snapshot, row)]
+    few = tests == "primary" and not metrics and not subgroups
+    family = primary(snapshot, split) if few else rows
+    rows += [one for one in family if not any(one is row for row in rows)]
+    plain = [(row, pair) for row in family for pair in _pairs(snapshot, row)]
     tested = [pair for _, pair in plain if pair.test is not None]
     exact = iter(holm([pair.test.p for pair in tested if pair.test is not None]))
     flipped = iter(holm([pair.permutation for pair in tested if pair.permutation is not None]))
@@ -78,15 +90,95 @@ def compare(snapshot: Snapshot, split: str, metrics: Sequence[str], subgroups: S
         rows=compared,
         available=_available(inside, infos),
         tests=len(tested),
+        family=_family(snapshot, infos, family, len(tested), few=few),
         notes=_notes(snapshot, compared, tested),
         findings=_findings(compared),
     )
 
 
+def primary(snapshot: Snapshot, split: str) -> list[SnapshotSeries]:
+    """The figures that are tested where nothing else is asked for.
+
+    The metrics on the axes of the page that the review was made on, or the first headline metric; beside gaps, which a
+    useless model has none of, the loss. Of each the figure of everybody, or between the groups of the attribute in
+    question, and that of the worst off group of this attribute. That group is the one with the worst mean over all
+    compared settings: exchanging two settings within a seed leaves it as it is, so that choosing it does not favour
+    either, and the tests stay exact.
+    """
+    infos = {metric.name: metric for metric in snapshot.metrics}
+    inside = [one for one in snapshot.series if one.split == split]
+    there = {one.metric for one in inside}
+    seen = [value for value in (snapshot.view.get("y"), snapshot.view.get("x")) if isinstance(value, str)]
+    names = (
+        list(dict.fromkeys(name for name in seen if name in there and name != EPSILON))
+        or _headline(snapshot, inside)[:1]
+    )
+    if names and all(infos[name].kind == "fairness" for name in names) and LOSS in there:
+        names.append(LOSS)
+    attribute = _attribute(snapshot, inside)
+    found: list[SnapshotSeries] = []
+    for name in names:
+        own = [one for one in inside if one.metric == name]
+        whole = [one for one in own if one.subgroup == ALL] or [one for one in own if one.subgroup == attribute]
+        groups = [one for one in own if _attribute_of(one.subgroup) == attribute and "=" in one.subgroup]
+        found += [*(whole or own[:1]), *_worst_off(infos[name], groups)]
+    return found
+
+
+def _attribute(snapshot: Snapshot, inside: Sequence[SnapshotSeries]) -> str | None:
+    """The attribute, or the attributes together, that the page was about; the first measured one where it was none."""
+    there = list(dict.fromkeys(_attribute_of(one.subgroup) for one in inside if one.subgroup != ALL))
+    seen = snapshot.view.get("subgroup")
+    asked = _attribute_of(seen) if isinstance(seen, str) and seen != ALL else None
+    return asked if asked in there else next(iter(there), None)
+
+
+def _attribute_of(subgroup: str) -> str:
+    return INTERSECTION.join(part.partition("=")[0] for part in subgroup.split(INTERSECTION))
+
+
+def _worst_off(metric: MetricInfo, groups: Sequence[SnapshotSeries]) -> list[SnapshotSeries]:
+    """Of these groups the one with the worst mean over the settings that all of them have a figure of."""
+    if metric.higher_is_better is None:
+        return []
+    sign = 1.0 if metric.higher_is_better else -1.0
+    large = [one for one in groups if all(cell is None or (cell.n or SMALL_N) >= SMALL_N for cell in one.cells)]
+    means = [
+        (sign * sum(cell.mean for cell in one.cells if cell is not None and cell.mean is not None), one)
+        for one in large
+        if all(cell is not None and cell.mean is not None for cell in one.cells)
+    ]
+    return [min(means, key=lambda found: (found[0], found[1].subgroup))[1]] if len(means) > 1 else []
+
+
+def _family(
+    snapshot: Snapshot, infos: dict[str, MetricInfo], family: Sequence[SnapshotSeries], tests: int, *, few: bool
+) -> str:
+    """The family of tests in words."""
+    pairs = len(snapshot.settings) * (len(snapshot.settings) - 1) // 2
+    if not pairs or not family:
+        return "Nothing is tested."
+    counted = (
+        f"{tests:,} {'test' if tests == 1 else 'tests'}, {len(family):,} "
+        f"{'figure' if len(family) == 1 else 'figures'} for {pairs} {'pair' if pairs == 1 else 'pairs'} of settings, "
+        "Holm-corrected together"
+    )
+    if not few:
+        return f"All figures shown are tested: {counted}."
+    named = []
+    for one in family:
+        title, group = infos[one.metric].title, snapshot.subgroup_titles.get(one.subgroup, one.subgroup)
+        if one.subgroup != ALL and "=" in one.subgroup:
+            group += ", the worst off group of its attribute over all settings"
+        named.append(f"{lower_first(title)} ({group})")
+    listed = "; ".join(named)
+    return f"Tested by default: {listed}. That is {counted}; the other figures are shown and not tested."
+
+
 def _headline(snapshot: Snapshot, inside: Sequence[SnapshotSeries]) -> list[str]:
     there = {one.metric for one in inside}
     seen = [value for value in (snapshot.view.get("y"), snapshot.view.get("x")) if isinstance(value, str)]
-    wanted = dict.fromkeys(name for name in (*seen, *HEADLINE) if name in there and name != "epsilon")
+    wanted = dict.fromkeys(name for name in (*seen, *HEADLINE) if name in there and name != EPSILON)
     directed = (m.name for m in snapshot.metrics if m.name in there and m.higher_is_better is not None)
     return list(wanted) or list(directed)[:3]
 
@@ -233,7 +325,7 @@ def _notes(snapshot: Snapshot, rows: Sequence[ComparedRow], tested: Sequence[_Pa
             )
         notes.append(
             "Exact Wilcoxon signed-rank and sign-flip permutation tests over shared seeds, two-sided; Holm's "
-            f"correction over the {len(tested)} tests shown; intervals are 95 % Student t over seeds, of ratios BCa "
+            f"correction over these {len(tested)} tests; intervals are 95 % Student t over seeds, of ratios BCa "
             "bootstrap."
         )
     if len({one.context for one in snapshot.settings}) > 1:

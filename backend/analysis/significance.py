@@ -26,6 +26,8 @@ class PairedTest:
     statistic: float
     p: float
     mean_difference: float
+    #: Rank sum of the positive differences less that of the negative ones: which way the test points.
+    rank_difference: float
 
     @property
     def reachable(self) -> bool:
@@ -64,7 +66,7 @@ def wilcoxon(a: Floats, b: Floats) -> PairedTest:
     pairs, zeros = len(difference), len(difference) - len(nonzero)
     mean = float(difference.mean()) if pairs else 0.0
     if len(nonzero) == 0:
-        return PairedTest(pairs, zeros, 0.0, 1.0, mean)
+        return PairedTest(pairs, zeros, 0.0, 1.0, mean, 0.0)
     if len(nonzero) > MOST_EXACT:
         raise ValueError(f"Expected at most {MOST_EXACT} pairs, got {len(nonzero)}.")
     ranks = midranks(np.round(np.abs(nonzero), 15))
@@ -82,7 +84,7 @@ def wilcoxon(a: Floats, b: Floats) -> PairedTest:
     away = abs(2 * positive - middle)
     p = float(chances[np.abs(np.arange(total + 1) - middle) >= away - 1e-9].sum())
     negative = float(ranks.sum()) - positive
-    return PairedTest(pairs, zeros, min(positive, negative), min(1.0, p), mean)
+    return PairedTest(pairs, zeros, min(positive, negative), min(1.0, p), mean, positive - negative)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -459,6 +459,12 @@ class Figure(Contract):
     row_settings: list[int | None] = Field(
         default_factory=list, description="Setting that each row is of, where rows are of settings; else empty."
     )
+    supported: bool = Field(
+        default=False, description="Whether the title is a finding that a test supports; else it says what is drawn."
+    )
+    unsupported: str | None = Field(
+        default=None, description="Why a comparison that was looked for is no finding; None where none was looked for."
+    )
     empty: str | None = Field(default=None, description="Why there is nothing to draw yet, and the next step.")
 
 

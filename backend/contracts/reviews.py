@@ -18,6 +18,7 @@ from backend.contracts.results import RunStatus, Split
 Role = Literal["author", "reviewer", "approver"]
 ReviewStatus = Literal["open", "changes_requested", "approved", "rejected"]
 Verdict = Literal["approve", "request_changes", "reject"]
+Tested = Literal["primary", "all"]
 Level = Literal["nominal", "ordinal", "interval"]
 ItemKind = Literal["text", "prediction", "free"]
 EventType = Literal[
@@ -150,10 +151,54 @@ class SnapshotPoint(Contract):
     created_at: datetime
 
 
+class SnapshotPlaced(Contract):
+    """One setting on the trade-off. All lists are per run, in the order of their seeds."""
+
+    setting_id: int
+    label: str
+    method: str
+    epsilon: float | None
+    params: Params = Field(description="Flat: its method.* and training.* parameters.")
+    run_ids: list[str]
+    seeds: list[int]
+    x: list[float | None]
+    y: list[float | None]
+    n: list[int | None] = Field(description="Rows that y was measured on.")
+    degenerate: list[bool]
+    diverged: list[bool]
+
+
+class SnapshotCurve(Contract):
+    """Settings that one line joins, in its order."""
+
+    method: str
+    title: str
+    name: str
+    private: bool
+    setting_ids: list[int]
+
+
+class SnapshotTradeoff(Contract):
+    """The trade-off that the settings were chosen from: the compared settings among the others of their studies."""
+
+    x: MetricInfo
+    y: MetricInfo
+    x_subgroup: str
+    y_subgroup: str
+    split: str
+    titles: dict[str, str] = Field(description="Of the attributes that the subgroups name.")
+    curves: list[SnapshotCurve]
+    settings: list[SnapshotPlaced]
+    sentence: str = Field(description="What it showed, or what it shows.")
+    supported: bool
+    unsupported: str | None
+    caption: str
+
+
 class Snapshot(Contract):
     """Everything that a review rests on. It never changes and needs nothing else."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = Field(default=2, description="1: without the trade-off.")
     review_id: str
     title: str
     question: str
@@ -170,6 +215,7 @@ class Snapshot(Contract):
     series: list[SnapshotSeries]
     cut: str | None = Field(description="What was left out to bound the size, None: nothing.")
     operating_point: SnapshotPoint | None = None
+    tradeoff: SnapshotTradeoff | None = Field(default=None, description="None where nothing could be drawn.")
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
@@ -444,7 +490,7 @@ class ComparedRow(Contract):
     small: bool = Field(description="Measured on so few rows that it says little.")
     cells: list[SnapshotCell | None]
     best: list[int] = Field(description="Settings with the best mean; empty where no direction is better.")
-    tests: list[PairTest]
+    tests: list[PairTest] = Field(description="Empty where the figure is shown and not tested.")
 
 
 class ComparableMetric(Contract):
@@ -464,6 +510,7 @@ class Comparison(Contract):
     rows: list[ComparedRow]
     available: list[ComparableMetric]
     tests: int = Field(description="Tests that the correction is over.")
+    family: str = Field(description="Which figures are tested, and how many tests that makes: one sentence.")
     notes: list[str]
     findings: list[str] = Field(
         description="What the tests support, each a sentence; empty where they support nothing."

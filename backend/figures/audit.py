@@ -119,7 +119,7 @@ def audit_figure(audits: Sequence[Audit], theme: Theme, words: Words, *, caption
     ]  # fmt: skip
     caption = "; ".join(s for s in said_below if s)
     settings = [a.setting for a in ordered]
-    return parts.figure("audit", finding(audits), caption, data, layout, columns, rows, settings)
+    return parts.figure("audit", finding(audits), caption, data, layout, columns, rows, settings, supported=True)
 
 
 def finding(audits: Sequence[Audit]) -> str:

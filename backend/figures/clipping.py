@@ -128,7 +128,12 @@ def clipping(
         _label(ends, drawn, axis, log, layout, theme, shades.ink, narrow)
     layout["margin"]["r"] = min(120 if narrow else 200, 18 + parts.CHARACTER * longest)
     columns, rows = _table(groups, words)
-    return parts.figure("clipping", finding(groups, words, at, label) or title, caption, data, layout, columns, rows)
+    said = finding(groups, words, at, label)
+    # Of a single run it says what happened in it: there is no interval that would support more.
+    supported = said is not None and any(float(found[KEPT].n.max()) > 1 for found in groups.values())
+    return parts.figure(
+        "clipping", said or title, caption, data, layout, columns, rows, supported=supported
+    )  # fmt: skip
 
 
 def _name(group: str, words: Words) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.analysis.labels import Words, lower_first
-from backend.analysis.significance import LEVEL, MOST_EXACT, bonferroni, wilcoxon
 from backend.analysis.table import Floats
+from backend.analysis.worst import worst
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Figure, TableColumn
 from backend.contracts.results import ALL
@@ -122,39 +122,27 @@ def intersections_figure(
         ]
         for cell in listed
     ]  # fmt: skip
+    found = finding(listed, metric, words, who)
     return parts.figure(
-        "intersections", finding(listed, metric, words, who) or title, "; ".join(said), [trace], layout, table, body
+        "intersections", found or title, "; ".join(said), [trace], layout, table, body, supported=found is not None
     )
 
 
 def finding(cells: Sequence[Cross], metric: MetricInfo, words: Words, who: str) -> str | None:
     """Names the worst intersection where tests over the seeds hold it apart from every other; else nothing.
 
-    That one cell is worse than all others is shown by the weakest of its comparisons (an intersection-union test,
-    Berger 1982), and any of the cells might have been the one: the p-value is the largest of the paired Wilcoxon
-    tests, times the number of cells.
+    How is said at `backend.analysis.worst.worst`.
     """
-    if metric.higher_is_better is None:
-        return None
     inner = [c for c in cells if c.subgroup.count(INTERSECTION) == 1]
-    if (
-        len(inner) < 3
-        or len(inner[0].by_seed) > MOST_EXACT
-        or any(c.small or not math.isfinite(c.value) for c in inner)
-    ):
+    if metric.higher_is_better is None or len(inner) < 3 or any(c.small or not math.isfinite(c.value) for c in inner):
         return None
-    sign = 1 if metric.higher_is_better else -1
-    worst = min(inner, key=lambda c: sign * c.value)
-    tests = [wilcoxon(worst.by_seed, other.by_seed) for other in inner if other is not worst]
-    if any(sign * test.mean_difference >= 0 for test in tests):
-        return None
-    p = max(bonferroni([test.p] * len(inner))[0] for test in tests)
-    if p >= LEVEL:
+    found = worst([{c.subgroup: c.by_seed for c in inner}], higher_is_better=metric.higher_is_better)
+    if found is None:
         return None
     side = "lowest" if metric.higher_is_better else "highest"
     return (
-        f"{words.subgroup(worst.subgroup)}: {side} {lower_first(metric.title)} where attributes meet, {who}; "
-        f"p = {p:.2g} over {min(test.pairs for test in tests)} seeds"
+        f"{words.subgroup(found.subgroup)}: {side} {lower_first(metric.title)} where attributes meet, {who}; "
+        f"Holm-corrected p = {found.p:.2g} over {found.pairs} seeds"
     )
 
 

@@ -260,10 +260,14 @@ def figure(
     columns: Sequence[TableColumn],
     rows: Sequence[Sequence[Cell]],
     settings: Sequence[int | None] = (),
+    *,
+    supported: bool = False,
+    unsupported: str | None = None,
 ) -> Figure:
     """The figure with everything around it; numbers that JSON does not have become null.
 
-    `settings`: of which setting each row is, for tables in which settings can be selected.
+    `settings`: of which setting each row is, for tables in which settings can be selected. `supported`: the title is a
+    finding, set where its test is computed; `unsupported`: why the one that was looked for is none.
     """
     return Figure(
         name=name,
@@ -273,6 +277,8 @@ def figure(
         columns=list(columns),
         rows=[[_clean(cell) for cell in row] for row in rows],
         row_settings=list(settings),
+        supported=supported,
+        unsupported=unsupported,
     )
 
 

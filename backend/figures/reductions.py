@@ -149,6 +149,7 @@ def reductions_figure(
         )
     else:
         title += ": no difference passes its test"
+    unsupported = None if passed else f"no difference passes its test ({how})"
     columns = [TableColumn(title="Method", numeric=False), TableColumn(title="ε")]
     columns += [TableColumn(title=t, unit="%") for t in ("Smaller by", "95 % low", "95 % high")]
     columns += [TableColumn(title="Mean difference", unit=y.metric.unit)]
@@ -159,7 +160,10 @@ def reductions_figure(
          k.effect.pairs]
         for m, e, k in marks
     ]  # fmt: skip
-    return parts.figure("reductions", title, f"{caption}; {how}", data, layout, columns, rows)
+    return parts.figure(
+        "reductions", title, f"{caption}; {how}", data, layout, columns, rows,
+        supported=bool(passed), unsupported=unsupported,
+    )  # fmt: skip
 
 
 def _better(metric: MetricInfo) -> str:
@@ -276,7 +280,10 @@ def reproduction_figure_of(
         f"{seeds}; {TEST}, all attributes of a way of tuning together; filled: p < {LEVEL:g}; the best cell is chosen "
         "on the test rows and has no test; tuning is not a private step"
     )
-    return parts.figure("reproduction", title, caption, data, layout, *_table(shown, rows, references, words))
+    return parts.figure(
+        "reproduction", title, caption, data, layout, *_table(shown, rows, references, words),
+        supported=bool(tests), unsupported=None if tests else f"fewer than {FEWEST_PAIRS} seeds: no test can pass yet",
+    )  # fmt: skip
 
 
 def _table(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backend.analysis.labels import Words, lower_first
+from backend.analysis.table import Floats
+from backend.analysis.worst import worst
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.public import Figure, TableColumn
 from backend.contracts.results import ALL
@@ -31,6 +33,8 @@ class Mark:
     n: int | None
     seeds: int
     run_ids: list[str]
+    #: The number of each run of the setting, `[runs]`, the same runs for all subgroups; NaN where one has none.
+    by_seed: Floats
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,15 @@ def subgroups(
     data = [_trace(line, i, len(lines), place, metric, words, theme) for i, line in enumerate(lines)]
     _key(lines, layout, theme, narrow)
     columns, rows, settings = _table(lines, names, metric, words)
-    title = finding(lines, metric, words, at)
-    if order == "gap" and title.endswith(", worst first"):
-        title = title.removesuffix("worst first") + "furthest from everybody first"
-    return parts.figure("subgroups", title, caption, data, layout, columns, rows, settings)
+    found = finding(lines, metric, words, at)
+    by_value = "worst" if metric.higher_is_better is not None else "largest"
+    first = "furthest from everybody" if order == "gap" else by_value
+    if found is not None:
+        caption += "; exact paired Wilcoxon signed-rank tests over seeds"
+    return parts.figure(
+        "subgroups", found or f"{title}, {first} first", caption, data, layout, columns, rows, settings,
+        supported=found is not None,
+    )  # fmt: skip
 
 
 def _ordered(lines: Sequence[Line], metric: MetricInfo) -> list[str]:
@@ -195,33 +204,27 @@ def _key(lines: Sequence[Line], layout: Json, theme: Theme, narrow: bool) -> Non
     parts.key([(n.label, look(n.method).symbol, theme.of(n.method).ink) for n in lines], layout, theme, narrow)
 
 
-def finding(lines: Sequence[Line], metric: MetricInfo, words: Words, at: str) -> str:
-    """Names the worst treated subgroup where all settings agree on it and its intervals leave no doubt."""
-    neutral = f"{metric.title} of each subgroup{at}, worst first"
-    if metric.higher_is_better is None:
-        return f"{metric.title} of each subgroup{at}, largest first"
-    worst: set[str] = set()
-    for line in lines:
-        if line.degenerate:
-            return neutral
-        marks = [m for m in line.marks.values() if m.subgroup != ALL]
-        bounded = [m for m in marks if m.low is not None and m.high is not None]
-        if len(marks) < 2 or len(bounded) < len(marks) or min(m.n or 0 for m in marks) < parts.SMALL_N:
-            return neutral
-        sign = 1 if metric.higher_is_better else -1
-        first = min(marks, key=lambda m: sign * m.value)
-        near_end = first.high if metric.higher_is_better else first.low
-        rest = [(m.low if metric.higher_is_better else m.high) for m in marks if m is not first]
-        if any(end is None or near_end is None or sign * (end - near_end) <= 0 for end in rest):
-            return neutral
-        worst.add(first.subgroup)
-    if len(worst) != 1:
-        return neutral
+def finding(lines: Sequence[Line], metric: MetricInfo, words: Words, at: str) -> str | None:
+    """Names the worst treated subgroup where tests over the seeds hold it apart from every other one.
+
+    Under all settings drawn; how is said at `backend.analysis.worst.worst`. Nothing where a setting is degenerate or a
+    subgroup small.
+    """
+    if metric.higher_is_better is None or any(line.degenerate for line in lines):
+        return None
+    groups = [{name: mark for name, mark in line.marks.items() if name != ALL} for line in lines]
+    if any(mark.n is None or mark.n < parts.SMALL_N for marks in groups for mark in marks.values()):
+        return None
+    by_seed = [{name: mark.by_seed for name, mark in marks.items()} for marks in groups]
+    found = worst(by_seed, higher_is_better=metric.higher_is_better)
+    if found is None:
+        return None
     side = "lowest" if metric.higher_is_better else "highest"
-    who = words.subgroup(worst.pop())
     everywhere = " under every method drawn" if len(lines) > 1 else ""
-    what = lower_first(metric.title)
-    return f"{who}: {side} {what} of all subgroups{at}{everywhere}, with intervals that overlap no other"
+    return (
+        f"{words.subgroup(found.subgroup)}: {side} {lower_first(metric.title)} of all subgroups{at}{everywhere} "
+        f"(Holm-corrected p = {found.p:.2g}, {found.pairs} seeds)"
+    )
 
 
 def _table(

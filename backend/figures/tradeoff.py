@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.analysis.curves import Axis, Points, SettingSeries
+from backend.analysis.findings import Finding
 from backend.analysis.labels import Words, value_text
 from backend.analysis.plain import finite
 from backend.analysis.table import Flags, Floats, Ints
@@ -71,7 +72,7 @@ class View:
     series: Sequence[SettingSeries]
     labels: Mapping[int, str]
     panels: Sequence[Panel]
-    finding: str
+    finding: Finding
     caption: str
     split: str
     frontier: bool = False
@@ -162,7 +163,7 @@ def tradeoff(view: View, theme: Theme, *, width: int | None = None, whole_table:
     every = np.arange(len(view.panels[0].points)) if view.panels else np.zeros(0, dtype=np.int64)
     anything = any(len(frame.drawn(every)) or (frame.along_epsilon and _levels(frame).any()) for frame in frames)
     if not anything:
-        return parts.empty("tradeoff", view.finding, _why_empty(view), theme, view.caption)
+        return parts.empty("tradeoff", view.finding.sentence, _why_empty(view), theme, view.caption)
     layout = parts.layout(theme, revision=_revision(view))
     _axes(frames, layout)
     data: list[Json] = []
@@ -184,7 +185,10 @@ def tradeoff(view: View, theme: Theme, *, width: int | None = None, whole_table:
     columns, rows, settings, of = _table(view, None if whole_table else MOST_ROWS)
     said = [view.caption, *_left_out(view, frames, detail, len(rows), of)]
     caption = "; ".join(part for part in said if part)
-    return parts.figure("tradeoff", view.finding, caption, data, layout, columns, rows, settings)
+    return parts.figure(
+        "tradeoff", view.finding.sentence, caption, data, layout, columns, rows, settings,
+        supported=view.finding.supported, unsupported=view.finding.unsupported,
+    )  # fmt: skip
 
 
 def _revision(view: View) -> str:

@@ -200,13 +200,17 @@ def test_subgroups_are_ordered_with_the_worst_on_top(client, study):
     assert "at ε = 4" in at_four["title"]
 
 
-def test_a_subgroup_is_named_only_where_intervals_leave_no_doubt(client, database):
-    job = client.post("/api/jobs", json=synthetic.spec(dataset={"name": "adult", "subgroups": ["sex"]})).json()["id"]
+@pytest.mark.parametrize(("seeds", "named"), [(3, False), (8, True)])
+def test_a_subgroup_is_named_only_where_seeds_hold_it_apart(client, database, seeds, named):
+    spec = synthetic.spec(dataset={"name": "adult", "subgroups": ["sex"]}, seeds=seeds)
+    job = client.post("/api/jobs", json=spec).json()["id"]
     synthetic.measure(database, job, noise=0.0001)
-    doubtful = ask(client, "subgroups", job_id=job)["title"]
-    assert doubtful.endswith("worst first"), "a group of 12 rows is no evidence"
-    clear = ask(client, "subgroups", job_id=job, subgroup="sex")["title"]
-    assert clear.startswith("Male: highest loss of all subgroups at ε = 1")
+    doubtful = ask(client, "subgroups", job_id=job)
+    assert doubtful["title"].endswith("worst first"), "a group of 12 rows is no evidence"
+    assert not doubtful["supported"]
+    clear = ask(client, "subgroups", job_id=job, subgroup="sex")
+    assert clear["supported"] == named
+    assert clear["title"].startswith("Male: highest loss of all subgroups at ε = 1") == named
 
 
 def test_the_roc_is_logarithmic_with_chance_and_resolution(client, study):

@@ -308,7 +308,7 @@ def test_python_and_the_command_line_give_the_same_files(client, study, monkeypa
 
 
 def test_findings_are_claims_with_a_test_or_say_that_there_is_none(client, database, study, read):
-    assert "The data support no sentence that compares methods: there are too few seeds" in read.text
+    assert "The data support no sentence that compares methods: with 3 seeds no paired test can reach" in read.text
     job = client.post("/api/jobs", json=synthetic.spec(seeds=10)).json()["id"]
     synthetic.measure(database, job)
     found = Naive(report(client, job).text).text

@@ -1,11 +1,14 @@
 """Reviews over HTTP: two people, a frozen snapshot, a history that shows every tampering."""
 
+import html
 import threading
+from datetime import datetime
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from backend.analysis.effects import sign_flip
 from backend.analysis.significance import holm
@@ -283,6 +286,99 @@ def test_deleting_the_study_leaves_the_review_whole_and_is_told(client, study, r
     assert client.get(f"/api/reviews/{review}/comparison").json() == before
 
 
+def drawn(client, review, **how):
+    return client.get(f"/api/reviews/{review}/tradeoff", params=how)
+
+
+def points(figure):
+    """(x, y) of every marked setting of a figure."""
+    return {
+        setting: (x, y)
+        for trace in figure["figure"]["data"]
+        if "markers" in trace.get("mode", "") and trace.get("hoverinfo") == "text"
+        for setting, x, y in zip(trace["meta"]["settings"], trace["x"], trace["y"], strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    "view", [{}, {"x": "loss", "y": "accuracy", "subgroup": "sex=Female"}, {"x": "training.learning_rate", "y": "loss"}]
+)
+def test_the_tradeoff_is_frozen_and_outlives_its_study(client, database, study, view):
+    ids = settings_of(client, study)
+    review = new(client, study, view=view, setting_ids=ids[:3]).json()["id"]
+    looks = [{}, {"theme": "dark"}, {"width": 340}]
+    before = [drawn(client, review, **look).content for look in looks]
+    figure = drawn(client, review).json()
+    live = {"job_id": study, "y": "loss_gap"} | view
+    shown = client.get("/api/figures/tradeoff", params=live).json()
+    assert points(figure) == points(shown) != {}
+    assert {key: figure[key] for key in ("title", "caption", "rows", "columns", "row_settings", "supported")} == {
+        key: shown[key] for key in ("title", "caption", "rows", "columns", "row_settings", "supported")
+    }
+    assert set(ids[:3]) & {one for one in figure["row_settings"] if one is not None}
+    for trace in figure["figure"]["data"]:
+        if "selectedpoints" in trace:
+            lit = [trace["meta"]["settings"][place] for place in trace["selectedpoints"]]
+            assert lit == [one for one in trace["meta"]["settings"] if one in ids[:3]]
+    frozen = client.get(f"/api/reviews/{review}/snapshot").json()["tradeoff"]
+    report = client.get(f"/api/reports/reviews/{review}").text
+    assert frozen["sentence"] in report
+    more = client.post("/api/jobs", json=synthetic.spec(seeds=6)).json()["id"]
+    synthetic.measure(database, more)
+    for job in (study, more):
+        assert client.delete(f"/api/jobs/{job}").status_code == 204
+    assert [drawn(client, review, **look).content for look in looks] == before
+    assert client.get(f"/api/reviews/{review}/verification").json()["intact"]
+
+
+def test_compared_settings_are_in_the_tradeoff_whatever_it_leaves_out(client, database, study, monkeypatch):
+    from backend.api.services import review_tradeoff
+
+    monkeypatch.setattr(review_tradeoff, "MOST_SETTINGS", 4)
+    ids = settings_of(client, study)
+    last = ids[-3:]
+    review = new(client, study, setting_ids=last).json()["id"]
+    frozen = client.get(f"/api/reviews/{review}/snapshot").json()["tradeoff"]
+    kept = [one["setting_id"] for one in frozen["settings"]]
+    assert len(kept) == 4 < len(ids)
+    assert set(last) <= set(kept)
+    assert f"4 of {len(ids)} settings kept" in frozen["caption"]
+
+
+def test_an_edit_of_the_frozen_tradeoff_is_found(client, database, review):
+    body = client.get(f"/api/reviews/{review}/snapshot").json()
+    body["tradeoff"]["settings"][0]["y"][0] = 0.5
+    hand(database)
+    with database.write() as session:
+        session.execute(update(ReviewRow).where(ReviewRow.id == review).values(snapshot=body))
+    assert not client.get(f"/api/reviews/{review}/verification").json()["intact"]
+
+
+def test_a_snapshot_of_the_first_format_stays_readable_and_verified(client, database, review):
+    body = client.get(f"/api/reviews/{review}/snapshot").json()
+    old = {name: value for name, value in body.items() if name != "tradeoff"} | {
+        "format": 1,
+        "review_id": "old000000001",
+    }
+    like = SimpleNamespace(
+        model_dump=lambda mode: old,
+        review_id=old["review_id"],
+        title=old["title"],
+        moment=datetime.fromisoformat(old["moment"]),
+    )
+    opened = client.get(f"/api/reviews/{review}/events").json()["items"][0]["data"]
+    with database.write() as session:
+        reviews.create(session, "Ada", like, reviews.Draft("opened", opened))
+    assert client.get(f"/api/reviews/{like.review_id}").json()["verification"]["intact"]
+    read = client.get(f"/api/reviews/{like.review_id}/snapshot").json()
+    assert (read["format"], read["tradeoff"]) == (1, None)
+    figure = drawn(client, like.review_id).json()
+    assert figure["empty"] is None
+    compared = {one["setting_id"] for one in old["settings"]}
+    assert {one for one in figure["row_settings"] if one} == compared
+    assert client.get(f"/api/reports/reviews/{like.review_id}").status_code == 200
+
+
 def test_new_results_are_announced_once_and_change_nothing(client, database, study, review):
     before = client.get(f"/api/reviews/{review}/snapshot").json()
     assert client.get(f"/api/reviews/{review}").json()["newer"]["runs"] == 0
@@ -349,6 +445,78 @@ def test_every_pair_is_tested_over_shared_seeds_and_corrected_together(client, d
     best = found["rows"][0]["best"]
     means = [cell["mean"] for cell in found["rows"][0]["cells"]]
     assert best == [ids[int(np.argmin(means))]]
+
+
+def corrected_by_hand(p):
+    """Holm's correction as its definition reads."""
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    answer, running = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p) - rank) * p[i]))
+        answer[i] = running
+    return answer
+
+
+def test_by_default_a_few_stated_figures_are_tested_and_all_on_request(client, database):
+    from scipy import stats
+
+    job = client.post("/api/jobs", json=synthetic.spec(seeds=8)).json()["id"]
+    synthetic.measure(database, job)
+    view = {"x": "epsilon", "y": "loss_gap", "subgroup": "sex"}
+    review = new(client, job, setting_ids=settings_of(client, job)[:2], view=view).json()["id"]
+    found = client.get(f"/api/reviews/{review}/comparison").json()
+    tested = [row for row in found["rows"] if row["tests"]]
+    assert len(found["rows"]) > 2 * len(tested), "all subgroups are shown"
+    by_group = {
+        row["subgroup"]: sum(cell["mean"] for cell in row["cells"])
+        for row in found["rows"]
+        if row["metric"] == "loss" and row["subgroup"].startswith("sex=") and "&" not in row["subgroup"]
+    }
+    worst = max(by_group, key=by_group.get)
+    family = {(row["metric"], row["subgroup"]) for row in tested}
+    assert family == {("loss_gap", "sex"), ("loss", "all"), ("loss", worst)}
+    ids = [one["setting_id"] for one in found["settings"]]
+    p = []
+    for row in tested:
+        (test,) = row["tests"]
+        a, b = (np.array(row["cells"][ids.index(test[side])]["values"]) for side in ("a", "b"))
+        p.append(stats.wilcoxon(a, b, method="exact").pvalue)
+    assert [row["tests"][0]["corrected"] for row in tested] == pytest.approx(corrected_by_hand(p))
+    assert found["tests"] == 3
+    assert "3 tests, 3 figures for 1 pair of settings, Holm-corrected together" in found["family"]
+    assert found["family"] in html.unescape(client.get(f"/api/reports/reviews/{review}").text)
+    whole = client.get(f"/api/reviews/{review}/comparison?tests=all").json()
+    assert whole["tests"] == len(whole["rows"]) == len(found["rows"])
+    assert whole["family"].startswith("All figures shown are tested")
+    named = client.get(f"/api/reviews/{review}/comparison?metric=loss").json()
+    assert named["tests"] == len(named["rows"]), "what was asked for by name is tested"
+
+
+def test_choosing_the_worst_off_group_by_both_settings_keeps_the_level():
+    from scipy import stats
+
+    from backend.analysis.side_by_side import primary
+    from backend.contracts.catalogue import MetricInfo
+    from backend.contracts.reviews import Snapshot, SnapshotCell, SnapshotSeries
+
+    loss = MetricInfo(name="loss", title="Loss", explanation="", family="f", higher_is_better=False, kind="utility")
+    claims, sets = 0, 1000
+    for number in range(sets):
+        random = np.random.default_rng(number)
+        shared = random.normal(size=8)
+        series, drawn = [], {}
+        for group in range(8):
+            pair = shared + random.normal(size=(2, 8)) * (1 + group)
+            drawn[f"race={group}"] = pair
+            cells = [
+                SnapshotCell(mean=float(v.mean()), low=None, high=None, seeds=8, n=100, values=v.tolist()) for v in pair
+            ]
+            series.append(SnapshotSeries(metric="loss", subgroup=f"race={group}", split="test", cells=cells))
+        snapshot = Snapshot.model_construct(series=series, metrics=[loss], view={"y": "loss"}, settings=[])
+        chosen = primary(snapshot, "test")[-1].subgroup
+        assert drawn[chosen].sum() == pytest.approx(max(pair.sum() for pair in drawn.values()))
+        claims += stats.wilcoxon(*drawn[chosen], method="exact").pvalue < 0.05
+    assert stats.binomtest(claims, sets, 0.05, alternative="greater").pvalue > 0.01, f"{claims} of {sets}"
 
 
 def test_with_three_seeds_it_is_said_that_no_test_can_reach_the_level(client, review):

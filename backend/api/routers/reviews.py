@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from backend.api.deps import ERRORS, ContextDep, Filters, MaybePersonDep, NoFiltersDep, Paged, PersonDep
 from backend.api.services import reviews as service
-from backend.contracts.public import Page, ProblemDetails
+from backend.contracts.public import Figure, Page, ProblemDetails
 from backend.contracts.results import Split
 from backend.contracts.reviews import (
     Comparison,
@@ -27,6 +27,7 @@ from backend.contracts.reviews import (
     ReviewSummary,
     Snapshot,
     Task,
+    Tested,
     Verification,
     WithdrawnDecision,
 )
@@ -57,6 +58,18 @@ class ComparisonFilters(Filters):
     split: Split = "test"
     metric: list[str] = Field(default_factory=list, max_length=20, description="Left out: the headline ones.")
     subgroup: list[str] = Field(default_factory=list, max_length=100, description="Left out: all.")
+    tests: Tested = Field(
+        default="primary",
+        description="primary: where neither metrics nor subgroups are named, only the few figures that `family` states "
+        "are tested; all: everything that is shown.",
+    )
+
+
+class Look(Filters):
+    """How a figure is drawn."""
+
+    theme: Literal["light", "dark"] = "light"
+    width: int | None = Field(default=None, ge=200, le=10_000, description="Pixels it is drawn at, if known.")
 
 
 class Remembered(Filters):
@@ -104,8 +117,14 @@ def get_review_snapshot(review_id: ReviewId, _: NoFiltersDep, context: ContextDe
 def compare_review(
     review_id: ReviewId, filters: Annotated[ComparisonFilters, Query()], context: ContextDep
 ) -> Comparison:
-    """Paired tests over shared seeds between every two settings, Holm-corrected over all that are shown."""
-    return service.comparison(context, review_id, filters.split, filters.metric, filters.subgroup)
+    """Paired tests over shared seeds between every two settings, Holm-corrected over the family that is stated."""
+    return service.comparison(context, review_id, filters.split, filters.metric, filters.subgroup, filters.tests)
+
+
+@router.get("/{review_id}/tradeoff", name="get_review_tradeoff", summary="The trade-off at the moment of the snapshot")
+def get_review_tradeoff(review_id: ReviewId, filters: Annotated[Look, Query()], context: ContextDep) -> Figure:
+    """The settings that were chosen from, the compared ones lit up. It is drawn from the snapshot alone."""
+    return service.tradeoff(context, review_id, filters.theme, filters.width)
 
 
 @router.get("/{review_id}/events", name="list_review_events", summary="The history, oldest first")

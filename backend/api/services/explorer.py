@@ -86,7 +86,7 @@ def tradeoff_figure(session: Session, request: Any, theme: Theme, *, whole_table
         series=drawn.series,
         labels=drawn.labels,
         panels=panels,
-        finding=drawn.finding.sentence,
+        finding=drawn.finding,
         caption="; ".join([drawn.caption, *said]),
         split=request.split,
         frontier=request.frontier,

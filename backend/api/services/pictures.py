@@ -282,11 +282,12 @@ def _mark(
     counts = [v[1] for v, _ in known if v[1] is not None]
     n = min(counts) if counts else None
     run_ids = [key for _, key in known]
+    by_seed = np.array([np.nan if v is None or v[0] is None else v[0] for v in values], dtype=np.float64)
     if len(known) == 1:
         (value, _, low, high), _ = known[0]
-        return Mark(subgroup, float(value or 0.0), low, high, n, 1, run_ids)
+        return Mark(subgroup, float(value or 0.0), low, high, n, 1, run_ids, by_seed)
     mean, low, high = mean_interval(np.array([v[0] for v, _ in known], dtype=np.float64))
-    return Mark(subgroup, mean, low, high, n, len(known), run_ids)
+    return Mark(subgroup, mean, low, high, n, len(known), run_ids, by_seed)
 
 
 # --- ROC --------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,6 @@ from backend import __version__
 from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words, is_family
 from backend.analysis.plain import finite
-from backend.analysis.significance import FEWEST_PAIRS
 from backend.analysis.table import RunTable
 from backend.api.services import alarms, charts, pictures, reproduction, views
 from backend.api.services.tables import RunSet, catalogue_of, run_set, words_of
@@ -58,9 +56,8 @@ MOST_ROWS, MOST_SETTINGS, MOST_RUNS = 2000, 300, 500
 #: Pixels of the narrow variant of a figure.
 NARROW = 340
 ACCOUNTANTS = {"rdp": "RDP", "prv": "PRV", "pld": "PLD"}
-#: What a sentence with numbers in it has, and a title that only names what is drawn has not.
-_FINDING = re.compile(r"\bp = |\d %|\bpoints\b|passes its test|refute|predicts one class|leaks")
-_TOO_FEW = "no paired test can reach"
+#: Figures whose finding compares methods.
+COMPARING = ("tradeoff", "reductions", "reproduction")
 ELSEWHERE = "The CSV file of the measurements has all of them."
 
 
@@ -314,15 +311,16 @@ def _findings(got: Gathered, figures: Sequence[Drawing]) -> list[Block]:
 
 
 def said_of(figures: Sequence[Drawing]) -> list[Block]:
-    """What the figures found. A title that only says what is shown is no finding; where there is none, it says so."""
+    """What the figures found and a test supports; where none compares methods, that and why."""
     if not figures:
         return [Text("No results yet.")]
-    found = list(dict.fromkeys(f"{one.light.title}." for one in figures if _FINDING.search(one.light.title)))
+    supported = [one.light for one in figures if one.light.supported]
+    found = list(dict.fromkeys(f"{one.title}." for one in supported))
     blocks: list[Block] = [Listing(found)] if found else []
-    if not any("p = " in one for one in found):
-        few = any(_TOO_FEW in one.light.caption for one in figures)
-        why = f": there are too few seeds, with fewer than {FEWEST_PAIRS} no paired test can pass" if few else ""
-        blocks.append(Text(f"The data support no sentence that compares methods{why}."))
+    if not any(one.name in COMPARING for one in supported):
+        why = dict.fromkeys(one.light.unsupported for one in figures if one.light.unsupported)
+        said = "; ".join(one for one in why if one)
+        blocks.append(Text(f"The data support no sentence that compares methods{': ' if said else ''}{said}."))
     return blocks
 
 

@@ -9,25 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from backend import __version__
-from backend.analysis import findings
-from backend.analysis.curves import Axis, points_of, series_of
-from backend.analysis.labels import Words, is_family
-from backend.analysis.table import Column, RunTable
+from backend.analysis.labels import is_family
 from backend.api.context import Context
-from backend.api.services import reviews
+from backend.api.services import review_figures, reviews
 from backend.api.services.reports import audit_blocks
-from backend.api.services.tables import setting_info
-from backend.contracts.public import Figure
-from backend.contracts.results import ALL, FINISHED
-from backend.contracts.reviews import Anchor, Comparison, ReviewExport, Snapshot, SnapshotSeries, Task
+from backend.api.services.review_figures import when
+from backend.contracts.results import ALL
+from backend.contracts.reviews import Anchor, Comparison, ReviewExport, Snapshot, Task
 from backend.contracts.spec import INTERSECTION
 from backend.figures.parts import SMALL_N
-from backend.figures.subgroups import Line, Mark, subgroups
-from backend.figures.theme import DARK, LIGHT, Theme
-from backend.figures.tradeoff import Panel, View, tradeoff
 from backend.reports import words as said
 from backend.reports.document import (
     Block,
@@ -43,7 +34,6 @@ from backend.reports.document import (
     first,
 )
 from backend.store._sql import now
-from backend.store.tables import SettingRow
 
 #: Metrics that are drawn, those of these that the snapshot has; and how many.
 DRAWN = ("loss_gap", "loss", "accuracy")
@@ -83,10 +73,6 @@ def review(context: Context, review_id: str) -> Document:
     )
 
 
-def _when(moment: object) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
 def _lead(whole: ReviewExport) -> list[Block]:
     held, snapshot = whole.review, whole.snapshot
     blocks: list[Block] = [Text(held.question)] if held.question else []
@@ -97,7 +83,7 @@ def _lead(whole: ReviewExport) -> list[Block]:
     facts = [
         ("Status", f"{STATUS[held.status]}. {held.missing}"),
         ("Author", held.author),
-        ("Snapshot taken", _when(snapshot.moment)),
+        ("Snapshot taken", when(snapshot.moment)),
         ("Studies", "; ".join(f"{job.name} ({job.id})" for job in snapshot.jobs)),
         ("History", held.verification.sentence),
         ("Since then", held.newer.sentence),
@@ -120,7 +106,7 @@ def _decision(whole: ReviewExport) -> list[Block]:
     ]
     rows: list[Sequence[Cell]] = [
         [d.person, d.role or "no longer a member", DECISIONS[d.decision], "yes" if d.counts else "no",
-         _when(d.created_at), d.reason]
+         when(d.created_at), d.reason]
         for d in held.decisions
     ]  # fmt: skip
     if rows:
@@ -134,7 +120,7 @@ def _decision(whole: ReviewExport) -> list[Block]:
         chosen = [
             ("Chosen setting", label),
             ("By", point.person),
-            ("When", _when(point.created_at)),
+            ("When", when(point.created_at)),
             ("Why", point.reason),
         ]
         blocks += [
@@ -146,129 +132,19 @@ def _decision(whole: ReviewExport) -> list[Block]:
 
 def _findings(compared: Comparison) -> list[Block]:
     sentences = compared.findings or ["The tests support no sentence about a difference between these settings."]
-    return [Listing(sentences), *([Listing(compared.notes)] if compared.notes else [])]
+    return [Listing(sentences), Text(compared.family), *([Listing(compared.notes)] if compared.notes else [])]
 
 
-# --- figures, from the snapshot alone ---------------------------------------------------------------------------------
-
-
-def words_of(snapshot: Snapshot) -> Words:
-    """What everything meant when the snapshot was taken."""
-    return Words(
-        metrics={metric.name: metric for metric in snapshot.metrics},
-        methods={one.method: one.method_title for one in snapshot.settings},
-        attributes={name: title for name, title in snapshot.subgroup_titles.items() if is_family(name)},
-    )
-
-
-def table_of(snapshot: Snapshot) -> tuple[RunTable, dict[tuple[int, int], int]]:
-    """The snapshot's runs with a result as a table; and where (setting, place among its runs) lies in it."""
-    rows: list[tuple[int, str, int, str, bool, int]] = []
-    origin: list[tuple[int, int]] = []
-    for place, one in enumerate(snapshot.settings):
-        for number, run in enumerate(one.runs):
-            if run.status in FINISHED:
-                rows.append((len(rows), run.id, run.seed, run.status, run.degenerate, one.setting_id))
-                origin.append((place, number))
-    infos = [
-        setting_info(
-            SettingRow(
-                id=one.setting_id, method=one.method, epsilon=one.epsilon, params=one.params, config=one.configuration,
-                dataset=one.configuration["dataset"]["name"], model=one.configuration["model"]["name"],
-            )
-        )
-        for one in snapshot.settings
-    ]  # fmt: skip
-    table = RunTable.of(rows, infos)
-    at = {row: place for place, row in enumerate(table.ids.tolist())}
-    return table, {where: at[row] for row, where in enumerate(origin)}
-
-
-def _column(series: SnapshotSeries | None, table: RunTable, at: dict[tuple[int, int], int]) -> Column:
-    values, n = np.full(len(table), np.nan), np.zeros(len(table), dtype=np.int64)
-    for place, cell in enumerate(series.cells if series is not None else ()):
-        for number, value in enumerate(cell.values if cell is not None else ()):
-            where = at.get((place, number))
-            if where is not None and value is not None and cell is not None:
-                values[where], n[where] = value, cell.n or 0
-    return Column(values, n)
-
-
-def _find(snapshot: Snapshot, metric: str, subgroup: str | None = None) -> SnapshotSeries | None:
-    """A series on test rows; of everybody or the first family where no subgroup is named."""
-    there = [s for s in snapshot.series if s.metric == metric and s.split == "test"]
-    if subgroup is not None:
-        return next((s for s in there if s.subgroup == subgroup), None)
-    whole = next((s for s in there if s.subgroup == ALL), None)
-    return whole or next((s for s in there if is_family(s.subgroup)), None)
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 def _figures(snapshot: Snapshot) -> Iterator[Block]:
     drawn = 0
-    for metric in DRAWN:
-        for make in (_tradeoff, _subgroups):
-            light = make(snapshot, metric, LIGHT)
-            if light is not None and light.empty is None:
-                dark = make(snapshot, metric, DARK)
-                if dark is not None:
-                    drawn += 1
-                    yield Drawing(light, dark)
+    for light, dark in review_figures.every(snapshot):
+        drawn += 1
+        yield Drawing(light, dark)
     if not drawn:
         yield Text("The snapshot has no figures to draw.")
-
-
-def _tradeoff(snapshot: Snapshot, metric: str, theme: Theme) -> Figure | None:
-    series = _find(snapshot, metric)
-    if series is None or all(one.epsilon is None for one in snapshot.settings):
-        return None
-    words = words_of(snapshot)
-    table, at = table_of(snapshot)
-    x = Axis(words.metric("epsilon"), series.subgroup, table.epsilon())
-    y = Axis(words.metric(metric), series.subgroup, _column(series, table, at))
-    loss = _column(_find(snapshot, "loss", ALL), table, at) if metric != "loss" else None
-    points = points_of(table, x, y)
-    lines = series_of(table, words)
-    finding = findings.tradeoff(points, lines, x, y, None if loss is None or loss.empty else loss, words)
-    view = View(
-        x=x,
-        y=y,
-        words=words,
-        series=lines,
-        labels={one.setting_id: one.label for one in snapshot.settings},
-        panels=[Panel("", points, np.ones(len(points), dtype=bool))],
-        finding=finding.sentence,
-        caption="; ".join([_caption(snapshot, "mean with 95 % Student t interval over seeds"), finding.method]).rstrip(
-            "; "
-        ),
-        split="test",
-    )
-    return tradeoff(view, theme)
-
-
-def _subgroups(snapshot: Snapshot, metric: str, theme: Theme) -> Figure | None:
-    words = words_of(snapshot)
-    lines = []
-    for place, one in enumerate(snapshot.settings):
-        marks = {}
-        for series in snapshot.series:
-            cell = series.cells[place]
-            if series.metric != metric or series.split != "test" or cell is None or cell.mean is None:
-                continue
-            if series.subgroup == ALL or not is_family(series.subgroup):
-                keys = [run.id for run, v in zip(one.runs, cell.values, strict=False) if v is not None]
-                marks[series.subgroup] = Mark(series.subgroup, cell.mean, cell.low, cell.high, cell.n, cell.seeds, keys)
-        lines.append(Line(one.method, one.label, one.epsilon is None, one.degenerate, marks, one.setting_id))
-    if not any(set(line.marks) - {ALL} for line in lines):
-        return None
-    caption = _caption(snapshot, f"mean with 95 % Student t interval over seeds; fewer than {SMALL_N} rows hollow")
-    return subgroups(lines, words.metric(metric), words, theme, at="", caption=caption, width=None)
-
-
-def _caption(snapshot: Snapshot, how: str) -> str:
-    datasets = sorted({one.configuration["dataset"]["name"] for one in snapshot.settings})
-    seeds = sorted({len(one.runs) for one in snapshot.settings})
-    counted = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    return f"{', '.join(datasets)}, test split; {counted} seeds; {how}; snapshot of {_when(snapshot.moment)}"
 
 
 # --- sections ---------------------------------------------------------------------------------------------------------
@@ -310,7 +186,7 @@ def _rows(snapshot: Snapshot, compared: Comparison) -> list[Block]:
     if tests:
         kept, left_out = first(tests, MOST_ROWS, ELSEWHERE)
         heads = columns("Metric", "Subgroup", "Pair", "Seeds", "Difference", "from", "to", "p", "Corrected p", words=3)
-        title = f"Paired tests over shared seeds, Holm-corrected over all {compared.tests:,}"
+        title = f"Paired tests over shared seeds, Holm-corrected over these {compared.tests:,}"
         blocks.append(Table(title, heads, kept, folded=True, left_out=left_out))
     return blocks
 
@@ -330,7 +206,7 @@ def _discussion(whole: ReviewExport) -> list[Block]:
     for thread in whole.review.threads:
         state = f"resolved by {thread.resolved_by}" if thread.resolved else "open"
         rows: list[Sequence[Cell]] = [
-            [one.person, _when(one.created_at) + (", edited" if one.edited_at else ""), one.text]
+            [one.person, when(one.created_at) + (", edited" if one.edited_at else ""), one.text]
             for one in thread.comments
         ]
         title = f"About {_about(thread.anchor, whole.snapshot)} ({state})"
@@ -405,7 +281,7 @@ def _privacy(snapshot: Snapshot) -> list[Block]:
 def _history(whole: ReviewExport) -> list[Block]:
     held = whole.review
     rows: list[Sequence[Cell]] = [
-        [str(one.number), _when(one.created_at), one.person, one.type.replace("_", " "),
+        [str(one.number), when(one.created_at), one.person, one.type.replace("_", " "),
          "yes" if one.redacted else "", one.hash]
         for one in whole.history
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from backend.analysis.intervals import grouped
 from backend.analysis.labels import Words, describe, differing, value_text
 from backend.analysis.plain import finite
 from backend.analysis.table import SettingInfo
-from backend.api.services import alarms
+from backend.api.services import alarms, review_tradeoff
 from backend.api.services.tables import setting_info, words_of
 from backend.contracts.results import ALL, Problem
 from backend.contracts.review_history import size
@@ -82,6 +82,7 @@ def take(session: Session, person: str, new: NewReview) -> Snapshot:
         series=series,
         cut=cut,
         operating_point=_point(session, new.operating_point, new.setting_ids),
+        tradeoff=review_tradeoff.freeze(session, new, words),
     )
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from backend.analysis.side_by_side import compare
 from backend.api.context import Context
-from backend.api.services import ratings
+from backend.api.services import ratings, review_figures
 from backend.api.services.review_snapshot import take
+from backend.contracts.public import Figure
 from backend.contracts.results import Problem, Split
 from backend.contracts.review_history import Entry, State, redacted
 from backend.contracts.reviews import (
@@ -34,10 +35,12 @@ from backend.contracts.reviews import (
     SnapshotPoint,
     SnapshotSetting,
     Task,
+    Tested,
     Verification,
     You,
 )
 from backend.errors import Conflict, InvalidRequest, NotFound
+from backend.figures.theme import THEMES, ThemeName
 from backend.store import notifications, people, reviews
 from backend.store.reviews import Draft, Loaded
 
@@ -254,11 +257,21 @@ def _snapshot(loaded: Loaded) -> Snapshot:
         ) from error
 
 
+def tradeoff(context: Context, review_id: str, theme: ThemeName, width: int | None) -> Figure:
+    """The trade-off that the settings were chosen from, from the snapshot alone."""
+    return review_figures.frozen_tradeoff(snapshot(context, review_id), THEMES[theme], width)
+
+
 def comparison(
-    context: Context, review_id: str, split: Split, metrics: Sequence[str], subgroups: Sequence[str]
+    context: Context,
+    review_id: str,
+    split: Split,
+    metrics: Sequence[str],
+    subgroups: Sequence[str],
+    tests: Tested = "primary",
 ) -> Comparison:
     """The settings side by side, from the snapshot alone."""
-    return compare(snapshot(context, review_id), split, metrics, subgroups)
+    return compare(snapshot(context, review_id), split, metrics, subgroups, tests)
 
 
 def events(

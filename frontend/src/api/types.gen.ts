@@ -835,6 +835,8 @@ export type ComparedRow = {
     best: Array<number>;
     /**
      * Tests
+     *
+     * Empty where the figure is shown and not tested.
      */
     tests: Array<PairTest>;
 };
@@ -871,6 +873,12 @@ export type Comparison = {
      * Tests that the correction is over.
      */
     tests: number;
+    /**
+     * Family
+     *
+     * Which figures are tested, and how many tests that makes: one sentence.
+     */
+    family: string;
     /**
      * Notes
      */
@@ -1630,6 +1638,18 @@ export type Figure = {
      * Setting that each row is of, where rows are of settings; else empty.
      */
     row_settings?: Array<number | null>;
+    /**
+     * Supported
+     *
+     * Whether the title is a finding that a test supports; else it says what is drawn.
+     */
+    supported?: boolean;
+    /**
+     * Unsupported
+     *
+     * Why a comparison that was looked for is no finding; None where none was looked for.
+     */
+    unsupported?: string | null;
     /**
      * Empty
      *
@@ -4854,8 +4874,10 @@ export type SettingVerdict = {
 export type Snapshot = {
     /**
      * Format
+     *
+     * 1: without the trade-off.
      */
-    format?: 1;
+    format?: 1 | 2;
     /**
      * Review Id
      */
@@ -4931,6 +4953,10 @@ export type Snapshot = {
      */
     cut: string | null;
     operating_point?: SnapshotPoint | null;
+    /**
+     * None where nothing could be drawn.
+     */
+    tradeoff?: SnapshotTradeoff | null;
 };
 
 /**
@@ -5006,6 +5032,34 @@ export type SnapshotCell = {
 };
 
 /**
+ * SnapshotCurve
+ *
+ * Settings that one line joins, in its order.
+ */
+export type SnapshotCurve = {
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * Setting Ids
+     */
+    setting_ids: Array<number>;
+};
+
+/**
  * SnapshotJob
  *
  * A study that the compared settings were taken from.
@@ -5019,6 +5073,68 @@ export type SnapshotJob = {
      * Name
      */
     name: string;
+};
+
+/**
+ * SnapshotPlaced
+ *
+ * One setting on the trade-off. All lists are per run, in the order of their seeds.
+ */
+export type SnapshotPlaced = {
+    /**
+     * Setting Id
+     */
+    setting_id: number;
+    /**
+     * Label
+     */
+    label: string;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Epsilon
+     */
+    epsilon: number | null;
+    /**
+     * Params
+     *
+     * Flat: its method.* and training.* parameters.
+     */
+    params: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Run Ids
+     */
+    run_ids: Array<string>;
+    /**
+     * Seeds
+     */
+    seeds: Array<number>;
+    /**
+     * X
+     */
+    x: Array<number | null>;
+    /**
+     * Y
+     */
+    y: Array<number | null>;
+    /**
+     * N
+     *
+     * Rows that y was measured on.
+     */
+    n: Array<number | null>;
+    /**
+     * Degenerate
+     */
+    degenerate: Array<boolean>;
+    /**
+     * Diverged
+     */
+    diverged: Array<boolean>;
 };
 
 /**
@@ -5233,6 +5349,62 @@ export type SnapshotSetting = {
      * Diverged
      */
     diverged: number;
+};
+
+/**
+ * SnapshotTradeoff
+ *
+ * The trade-off that the settings were chosen from: the compared settings among the others of their studies.
+ */
+export type SnapshotTradeoff = {
+    x: MetricInfo;
+    y: MetricInfo;
+    /**
+     * X Subgroup
+     */
+    x_subgroup: string;
+    /**
+     * Y Subgroup
+     */
+    y_subgroup: string;
+    /**
+     * Split
+     */
+    split: string;
+    /**
+     * Titles
+     *
+     * Of the attributes that the subgroups name.
+     */
+    titles: {
+        [key: string]: string;
+    };
+    /**
+     * Curves
+     */
+    curves: Array<SnapshotCurve>;
+    /**
+     * Settings
+     */
+    settings: Array<SnapshotPlaced>;
+    /**
+     * Sentence
+     *
+     * What it showed, or what it shows.
+     */
+    sentence: string;
+    /**
+     * Supported
+     */
+    supported: boolean;
+    /**
+     * Unsupported
+     */
+    unsupported: string | null;
+    /**
+     * Caption
+     */
+    caption: string;
 };
 
 /**
@@ -7670,6 +7842,12 @@ export type ReviewsCompareReviewData = {
          * Left out: all.
          */
         subgroup?: Array<string>;
+        /**
+         * Tests
+         *
+         * primary: where neither metrics nor subgroups are named, only the few figures that `family` states are tested; all: everything that is shown.
+         */
+        tests?: 'primary' | 'all';
     };
     url: '/api/reviews/{review_id}/comparison';
 };
@@ -7695,6 +7873,53 @@ export type ReviewsCompareReviewResponses = {
 };
 
 export type ReviewsCompareReviewResponse = ReviewsCompareReviewResponses[keyof ReviewsCompareReviewResponses];
+
+export type ReviewsGetReviewTradeoffData = {
+    body?: never;
+    path: {
+        /**
+         * Review Id
+         *
+         * Id of a review.
+         */
+        review_id: string;
+    };
+    query?: {
+        /**
+         * Theme
+         */
+        theme?: 'light' | 'dark';
+        /**
+         * Width
+         *
+         * Pixels it is drawn at, if known.
+         */
+        width?: number | null;
+    };
+    url: '/api/reviews/{review_id}/tradeoff';
+};
+
+export type ReviewsGetReviewTradeoffErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type ReviewsGetReviewTradeoffError = ReviewsGetReviewTradeoffErrors[keyof ReviewsGetReviewTradeoffErrors];
+
+export type ReviewsGetReviewTradeoffResponses = {
+    /**
+     * Successful Response
+     */
+    200: Figure;
+};
+
+export type ReviewsGetReviewTradeoffResponse = ReviewsGetReviewTradeoffResponses[keyof ReviewsGetReviewTradeoffResponses];
 
 export type ReviewsListReviewEventsData = {
     body?: never;

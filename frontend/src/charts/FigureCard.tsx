@@ -18,6 +18,8 @@ import { Plot } from './Plot'
 interface Props {
   name: FigureName
   request: FigureRequest
+  /** Of this review's snapshot, instead of studies. */
+  review?: string
   /** Read before the figure has arrived, and by assistive technology. */
   label: string
   controls?: ReactNode
@@ -55,7 +57,7 @@ export function FigureCard(props: Props) {
   const theme = useComputedColorScheme('light')
   const narrow = useMediaQuery('(max-width: 36em)', false, { getInitialValueInEffect: false })
   const query = useQuery({
-    ...figureQuery(name, { ...request, theme, width: narrow ? NARROW : undefined }),
+    ...figureQuery(name, { ...request, theme, width: narrow ? NARROW : undefined }, props.review),
     enabled: ready,
   })
   const figure = query.data

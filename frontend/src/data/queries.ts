@@ -167,10 +167,16 @@ export const runQuery = (id: string) =>
     queryFn: ({ signal }) => unwrap(api.runsGetRun({ path: { run_id: id }, signal })),
   })
 
-export const figureQuery = (name: FigureName, request: FigureRequest) =>
+export const figureQuery = (name: FigureName, request: FigureRequest, review?: string) =>
   queryOptions({
-    queryKey: [...keys.figures, name, request],
-    queryFn: ({ signal }) => unwrap(api.figuresGetFigure({ path: { name }, query: request, signal })),
+    queryKey: [...keys.figures, name, request, review],
+    queryFn: ({ signal }) => {
+      const { theme, width } = request
+      const frozen = review && { path: { review_id: review }, query: { theme, width }, signal }
+      return frozen
+        ? unwrap(api.reviewsGetReviewTradeoff(frozen))
+        : unwrap(api.figuresGetFigure({ path: { name }, query: request, signal }))
+    },
     placeholderData: keepPreviousData,
     staleTime: 30_000,
   })

@@ -62,6 +62,7 @@ export interface ComparisonFilter {
   split: 'test' | 'validation' | 'train'
   metric: string[]
   subgroup: string[]
+  tests?: 'primary' | 'all'
 }
 
 /** The snapshot never changes, and neither does an answer about it. */

@@ -38,6 +38,8 @@ export interface ReviewView {
   split?: 'test' | 'validation' | 'train'
   metrics?: string[]
   groups?: string[]
+  /** Whether all figures shown are tested, instead of the few primary ones. */
+  tests?: 'all'
   /** Which threads are shown. */
   threads?: 'all' | 'resolved'
 }
@@ -47,5 +49,6 @@ export const review = (raw: Raw): ReviewView => ({
   split: oneOf(raw.split, ['test', 'validation', 'train'] as const),
   metrics: list(raw.metrics)?.slice(0, 20),
   groups: list(raw.groups)?.slice(0, 100),
+  tests: oneOf(raw.tests, ['all'] as const),
   threads: oneOf(raw.threads, ['all', 'resolved'] as const),
 })

@@ -41,6 +41,9 @@ export function ComparedTests({ comparison }: { comparison: Comparison }) {
           </List>
         </>
       )}
+      <Text size="xs" c="dimmed" mt={6}>
+        {comparison.family}
+      </Text>
       {notes.map((one) => (
         <Text key={one} size="xs" c="dimmed" mt={6}>
           {one}

@@ -22,7 +22,7 @@ export function ComparisonTab({ review }: { review: ReviewDetail }) {
   const split = view.split ?? 'test'
   const metric = view.metrics ?? []
   const subgroup = view.groups ?? []
-  const query = useQuery(comparisonQuery(review.id, { split, metric, subgroup }))
+  const query = useQuery(comparisonQuery(review.id, { split, metric, subgroup, tests: view.tests }))
   const set = (part: ReviewView) => navigate({ search: (old) => ({ ...old, ...part }), resetScroll: false })
   const comparison = query.data
   if (query.error && !comparison) return <ProblemNotice error={query.error} onRetry={() => query.refetch()} />
@@ -64,6 +64,19 @@ export function ComparisonTab({ review }: { review: ReviewDetail }) {
           value={split}
           allowDeselect={false}
           onChange={(next) => set({ split: next === 'test' ? undefined : (next as 'train') })}
+        />
+        <Select
+          size="xs"
+          label="Tests"
+          w={150}
+          data={[
+            { value: 'primary', label: 'primary figures' },
+            { value: 'all', label: 'all figures shown' },
+          ]}
+          value={view.tests === 'all' || metric.length || subgroup.length ? 'all' : 'primary'}
+          disabled={metric.length + subgroup.length > 0}
+          allowDeselect={false}
+          onChange={(next) => set({ tests: next === 'all' ? 'all' : undefined })}
         />
       </div>
       <ComparedMetrics comparison={comparison} />

@@ -3,7 +3,6 @@ import { useMemo, useState } from 'react'
 import type { Comparison, ReviewDetail } from '~/api'
 import { FigureCard } from '~/charts/FigureCard'
 import { Plot } from '~/charts/Plot'
-import { useAxes } from '~/charts/useAxes'
 import { Panel } from '~/components/Panel'
 import { byMetric, letter } from '~/lib/reviews'
 import { CommentOn } from './CommentOn'
@@ -16,12 +15,10 @@ interface Props {
 
 /** The frozen numbers drawn, and the trade-off that the settings were chosen from as it was at that moment. */
 export function ReviewCharts({ review, comparison }: Props) {
-  const deleted = new Set(review.newer.deleted_jobs.map((job) => job.id))
-  const jobs = review.jobs.filter((job) => !deleted.has(job.id))
   return (
     <>
       <Groups comparison={comparison} />
-      {jobs.length > 0 && <Tradeoff review={review} jobs={jobs.map((job) => job.id)} />}
+      <Tradeoff review={review} />
     </>
   )
 }
@@ -60,17 +57,14 @@ function Groups({ comparison }: { comparison: Comparison }) {
   )
 }
 
-function Tradeoff({ review, jobs }: { review: ReviewDetail; jobs: string[] }) {
-  const text = (name: string) =>
-    typeof review.view[name] === 'string' ? String(review.view[name]) : undefined
-  const { request, ready } = useAxes({ x: text('x'), y: text('y'), subgroup: text('subgroup') }, [])
+function Tradeoff({ review }: { review: ReviewDetail }) {
   const chosen = useMemo(() => new Set(review.compared.map((one) => one.setting_id)), [review.compared])
   return (
     <FigureCard
       name="tradeoff"
       label="Trade-off at the moment of the snapshot"
-      request={{ job_id: jobs, ...request, as_of: review.moment }}
-      ready={ready}
+      request={{}}
+      review={review.id}
       chosen={chosen}
       controls={
         <Text size="xs" c="dimmed">
