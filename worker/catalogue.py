@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
-from backend.contracts.catalogue import Catalogue, DatasetFacts, DatasetVariant, MethodFacts, MetricInfo, Plugin
+from backend.contracts.catalogue import (
+    Catalogue,
+    DatasetFacts,
+    DatasetVariant,
+    MethodFacts,
+    MetricInfo,
+    ModelFacts,
+    Plugin,
+)
 from backend.contracts.runs import canonical_hash
 from backend.contracts.training import Training
 from worker.attacks._report import metrics_of
@@ -62,6 +70,7 @@ def _describe(one: Found) -> Plugin:
         version=one.version,
         params_schema=plugin.Params.model_json_schema(),
         dataset=_dataset_facts(plugin) if one.kind == "dataset" else None,
+        model=ModelFacts(images=plugin.images) if one.kind == "model" else None,
         method=_method_facts(plugin) if one.kind == "method" else None,
         attack=plugin.facts() if one.kind == "attack" else None,
     )

@@ -135,6 +135,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
         budget=budget(method, method_params, training, rows, cache_dir=cache_dir),
         train=data.train,
         validation=data.validation,
+        domain=data.domain,
         groups=groups_for(method, method_params, data.attributes, data.train.rows),
         sample=data.sample(setting.subgroups, config.seed) if looked_at else None,
     )

@@ -6,7 +6,7 @@ How a plugin is found: the worker imports every module of `worker/datasets`, `mo
 In which order a run calls them:
 
 1. `Dataset.load(params)` once per job; `Table.split(seed)` and `Table.encode(...)` once per seed.
-2. `Model.build(params, inputs, outputs)`; the trainer fills the weights from the run's own stream.
+2. `Model.build(params, inputs, outputs, domain)`; the trainer fills the weights from the run's own stream.
 3. For a private method: `Method.mechanism(params, training)` tells the accountant what is released each step;
    the accountant answers with sigma for the asked epsilon.
 4. `Method.start(params)` gives the state; then every step:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from worker.attacks._target import Target
-    from worker.datasets._table import Table
+    from worker.datasets._table import Domain, Table
     from worker.evaluate import Prepared
     from worker.metrics._predictions import Figure, Groups, Predictions
     from worker.training.engine import Trained
@@ -88,9 +88,12 @@ class Dataset(_Plugin[P]):
 class Model(_Plugin[P]):
     """An architecture."""
 
+    #: Whether it takes images and nothing else: a study of a table is refused when it is submitted.
+    images: ClassVar[bool] = False
+
     @abstractmethod
-    def build(self, params: P, inputs: int, outputs: int) -> torch.nn.Module:
-        """A module that maps `[rows, inputs]` to `[rows, outputs]` logits."""
+    def build(self, params: P, inputs: int, outputs: int, domain: Domain) -> torch.nn.Module:
+        """A module that maps `[rows, inputs]` to `[rows, outputs]` logits; `domain` says what the inputs are."""
 
 
 @dataclass(frozen=True)

@@ -83,5 +83,6 @@ def toy_work(
         budget=budget(method, params, trained, rows) if spent is None else spent,
         train=Examples.of(table, encoded, split.train),
         validation=Examples.of(table, encoded, split.validation),
+        domain=table.domain,
         groups=groups_for(method, params, table.attributes, split.train),
     )

@@ -42,6 +42,12 @@ class DatasetFacts(Contract):
     task: Literal["binary", "multiclass", "regression"] = "binary"
     target: str = ""
     attributes: list[Attribute] = Field(default_factory=list)
+    bounds: tuple[float, float] | None = Field(
+        default=None, description="Least and greatest value of a feature, where all have the same."
+    )
+    image: tuple[int, int, int] | None = Field(
+        default=None, description="Channels, height and width, where each row is an image."
+    )
     licence: str = ""
     source: str = ""
     variants: list[DatasetVariant] = Field(default_factory=list, description="Parameters that change the rows.")
@@ -83,6 +89,12 @@ class StatisticNoise(Contract):
         return float(amount * batch_size if self.share_of_batch else amount)
 
 
+class ModelFacts(Contract):
+    """Which data an architecture is made for."""
+
+    images: bool = Field(default=False, description="Whether it takes images and nothing else.")
+
+
 class MethodFacts(Contract):
     """What a form and the accountant need to know of a method."""
 
@@ -121,6 +133,7 @@ class Plugin(Contract):
     version: str = Field(description="Hash of the plugin's code; part of the identity of every run that uses it.")
     params_schema: dict[str, Any] = Field(description="JSON Schema of the parameters.")
     dataset: DatasetFacts | None = None
+    model: ModelFacts | None = None
     method: MethodFacts | None = None
     attack: AttackFacts | None = None
 

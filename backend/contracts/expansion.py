@@ -36,6 +36,7 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
     dataset, data_params = _one(catalogue, "dataset", spec.dataset.name, spec.dataset.params, "dataset", problems)
     there = _there(dataset)
     model, model_params = _one(catalogue, "model", spec.model.name, spec.model.params, "model", problems, there)
+    _check_images(dataset, model, problems)
     subgroups = _subgroups(spec.dataset.subgroups, dataset, problems)
     attacks = []
     for index, choice in enumerate(spec.evaluation.attacks):
@@ -125,6 +126,20 @@ def _there(dataset: Plugin | None) -> dict[str, list[str]]:
     if dataset is None or dataset.dataset is None:
         return {}
     return {"attribute": [attribute.name for attribute in dataset.dataset.attributes]}
+
+
+def _check_images(dataset: Plugin | None, model: Plugin | None, problems: list[Problem]) -> None:
+    if dataset is None or dataset.dataset is None or model is None or model.model is None:
+        return
+    if model.model.images and dataset.dataset.image is None:
+        problems.append(
+            Problem(
+                field="model.name",
+                expected=f"a model for tables: the rows of {dataset.title} are no images",
+                got=short(model.name),
+                fix="Choose 'mlp', or a dataset of images.",
+            )
+        )
 
 
 def _one(

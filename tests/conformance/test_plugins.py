@@ -14,6 +14,7 @@ from backend.errors import DataMissing
 from worker.attacks._report import metrics_of
 from worker.attacks._target import Shadows, Target
 from worker.catalogue import build_catalogue
+from worker.datasets._table import TABULAR
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Groups, Predictions, RunFigures
 from worker.plugins import Audit
@@ -123,7 +124,7 @@ def test_a_dataset_loads_splits_and_encodes_or_says_what_is_missing(found):
 @of("model")
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 def test_a_model_maps_rows_to_logits(found, outputs):
-    module = found.plugin.build(found.plugin.Params(), 7, outputs)
+    module = found.plugin.build(found.plugin.Params(), 7, outputs, TABULAR)
     assert module(torch.zeros(3, 7)).shape == (3, outputs)
 
 

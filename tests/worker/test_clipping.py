@@ -44,7 +44,7 @@ class Dropped(Model[NoParams]):
     title = summary = "Dropped"
     Params = NoParams
 
-    def build(self, params, inputs, outputs):
+    def build(self, params, inputs, outputs, domain):
         return torch.nn.Sequential(
             torch.nn.Linear(inputs, 6), torch.nn.LayerNorm(6), torch.nn.Dropout(0.4), torch.nn.Linear(6, outputs)
         )

@@ -350,7 +350,7 @@ def test_a_diverging_run_is_recorded_and_its_neighbours_do_not_notice():
 
 def test_other_networks_are_refused_with_a_reason():
     class Convolution(type(MLP)):
-        def build(self, params, inputs, outputs):
+        def build(self, params, inputs, outputs, domain):
             return torch.nn.Sequential(torch.nn.Linear(inputs, 4), torch.nn.Softplus(), torch.nn.Linear(4, outputs))
 
     reason = FleetEngine().refuses(replace(work(), model=Convolution()))

@@ -104,7 +104,7 @@ def test_a_run_is_the_same_alone_and_among_fifty(monkeypatch):
 
 def test_other_networks_are_refused_and_different_plans_become_several_stacks():
     class Convolution(type(MLP)):
-        def build(self, params, inputs, outputs):
+        def build(self, params, inputs, outputs, domain):
             return torch.nn.Sequential(torch.nn.Linear(inputs, 4), torch.nn.Softplus(), torch.nn.Linear(4, outputs))
 
     reason = StackedEngine().refuses(replace(work(), model=Convolution()))

@@ -113,7 +113,7 @@ class Images(Model[NoParams]):
 
     name, title, summary, Params = "images", "Images", "For this test.", NoParams
 
-    def build(self, params, inputs, outputs):
+    def build(self, params, inputs, outputs, domain):
         return torch.nn.Sequential(
             torch.nn.Unflatten(1, (1, inputs)),
             torch.nn.Conv1d(1, 4, 3, padding=1),

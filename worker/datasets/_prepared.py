@@ -26,7 +26,7 @@ import numpy as np
 
 from backend.contracts.runs import canonical_hash
 from backend.logs import get_logger
-from worker.datasets._table import SensitiveAttribute, Table, Task
+from worker.datasets._table import Domain, SensitiveAttribute, Table, Task
 from worker.metrics._groups import Groups
 from worker.registry import engine_version, registry
 from worker.training.clipping import Sample
@@ -55,6 +55,7 @@ class Data:
     data_hash: str
     #: Of all rows of the table, which `rows` of the parts number.
     attributes: Mapping[str, SensitiveAttribute]
+    domain: Domain
     train: Examples
     validation: Examples
     test: Examples
@@ -67,7 +68,7 @@ class Data:
         split = table.split(seed)
         encoded = table.encode(split.train)
         train, validation, test = (Examples.of(table, encoded, r) for r in (split.train, split.validation, split.test))
-        described = (table.task, encoded.inputs, table.outputs, table.data_hash, table.attributes)
+        described = (table.task, encoded.inputs, table.outputs, table.data_hash, table.attributes, table.domain)
         return cls(*described, train, validation, test)
 
     def sample(self, choices: Sequence[Sequence[str]], seed: int) -> Sample:
@@ -162,13 +163,14 @@ def _opened(folder: Path, data_hash: str) -> Data | None:
             name: SensitiveAttribute(title, arrays[f"attribute.{name}"], tuple(labels))
             for name, title, labels in about["attributes"]
         }
+        domain = Domain(*(None if one is None else tuple(one) for one in about["domain"]))
         os.utime(folder)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("prepared data are damaged and made anew", folder=str(folder), reason=str(error))
         return None
-    described = (cast(Task, about["task"]), inputs, int(about["outputs"]), data_hash, attributes)
+    described = (cast(Task, about["task"]), inputs, int(about["outputs"]), data_hash, attributes, domain)
     return Data(*described, train, validation, test)
 
 
@@ -196,6 +198,7 @@ def _stored(data: Data, folder: Path) -> bool:
         "task": data.task,
         "inputs": data.inputs,
         "outputs": data.outputs,
+        "domain": [data.domain.bounds, data.domain.image],
         "attributes": [[name, one.title, list(one.labels)] for name, one in data.attributes.items()],
         "arrays": {name: _mark(array) for name, array in arrays.items()},
     }

@@ -32,6 +32,21 @@ class SensitiveAttribute:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """What a dataset's features are, all of them alike; nothing is known of a table of mixed columns."""
+
+    #: Least and greatest value that a feature can have. Such features are used as they are, in these units; others are
+    #: standardised with the training rows.
+    bounds: tuple[float, float] | None = None
+    #: Channels, height and width where each row is an image, its values in that order.
+    image: tuple[int, int, int] | None = None
+
+
+#: Of a table.
+TABULAR = Domain()
+
+
+@dataclass(frozen=True)
 class Split:
     """Row numbers of the three parts, each ascending."""
 
@@ -59,11 +74,12 @@ class Encoded:
 
 
 def dense(numeric: Floats, active: Codes, inputs: int) -> Floats:
-    """`[rows, inputs]` float32 of `Encoded`'s sparse form."""
+    """`[rows, inputs]` float32 of `Encoded`'s sparse form; `numeric` itself where there is nothing else."""
+    if not active.shape[1]:
+        return numeric
     out = np.zeros((len(numeric), inputs), np.float32)
     out[:, : numeric.shape[1]] = numeric
-    if active.shape[1]:
-        np.put_along_axis(out, active.astype(np.int64), np.float32(1), axis=1)
+    np.put_along_axis(out, active.astype(np.int64), np.float32(1), axis=1)
     return out
 
 
@@ -89,6 +105,7 @@ class Table:
     attributes: Mapping[str, SensitiveAttribute]
     strata: Integers
     data_hash: str = ""
+    domain: Domain = TABULAR
 
     @property
     def rows(self) -> int:
@@ -115,13 +132,10 @@ class Table:
     def encode(self, train_rows: Integers) -> Encoded:
         """Standardise numeric columns with the mean and deviation of `train_rows`; one column per category.
 
-        The statistics of the training rows are used as they are: this step is not private.
+        The statistics of the training rows are used as they are: this step is not private. Numbers whose domain is
+        bounded stay as they are, so that a perturbation of them has the units of the data.
         """
-        known = self.numeric[train_rows].astype(np.float64)
-        mean = known.mean(axis=0) if len(known) else np.zeros(self.numeric.shape[1])
-        deviation = known.std(axis=0) if len(known) else np.ones(self.numeric.shape[1])
-        deviation[deviation == 0] = 1.0
-        numeric = ((self.numeric - mean) / deviation).astype(np.float32)
+        numeric = self.numeric if self.domain.bounds is not None else self._standardised(train_rows)
         sizes = [len(values) for values in self.categories]
         first = self.numeric.shape[1] + np.concatenate([[0], np.cumsum(sizes)[:-1]]) if sizes else np.zeros(0)
         active = (self.categorical + first[None, :]).astype(np.int32)
@@ -131,6 +145,13 @@ class Table:
             for value in values
         ))  # fmt: skip
         return Encoded(numeric, active, self.numeric.shape[1] + sum(sizes), names)
+
+    def _standardised(self, rows: Integers) -> Floats:
+        known = self.numeric[rows].astype(np.float64)
+        mean = known.mean(axis=0) if len(known) else np.zeros(self.numeric.shape[1])
+        deviation = known.std(axis=0) if len(known) else np.ones(self.numeric.shape[1])
+        deviation[deviation == 0] = 1.0
+        return ((self.numeric - mean) / deviation).astype(np.float32)
 
 
 def train_rows(rows: int) -> int:

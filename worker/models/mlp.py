@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
+from worker.datasets._table import Domain
 from worker.plugins import Model, Params, param
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
@@ -41,7 +42,7 @@ class Mlp(Model[MlpParams]):
     citation = "Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors, Nature 323"
     Params = MlpParams
 
-    def build(self, params: MlpParams, inputs: int, outputs: int) -> torch.nn.Module:
+    def build(self, params: MlpParams, inputs: int, outputs: int, domain: Domain) -> torch.nn.Module:
         """`[rows, inputs]` to `[rows, outputs]` logits."""
         widths = [inputs, *params.hidden]
         layers: list[torch.nn.Module] = []

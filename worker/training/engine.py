@@ -18,7 +18,7 @@ import numpy as np
 from backend.contracts.results import Series
 from backend.contracts.training import Training
 from backend.errors import JobFailed
-from worker.datasets._table import Encoded, Integers, SensitiveAttribute, Table, Task, dense
+from worker.datasets._table import TABULAR, Domain, Encoded, Integers, SensitiveAttribute, Table, Task, dense
 from worker.plugins import GROUP, Method, Model, Params, State
 from worker.privacy.accounting import Budget, Schedule
 from worker.training.checkpoints import Checkpoints
@@ -150,6 +150,8 @@ class Work:
     budget: Budget | None
     train: Examples
     validation: Examples
+    #: What the inputs are.
+    domain: Domain = TABULAR
     #: Only in audits, and only for engines with `takes_canaries`.
     canaries: Canaries | None = None
     #: The public n, where an audit added rows that the run's own constants must not follow.

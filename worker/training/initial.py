@@ -20,7 +20,7 @@ def build(work: Work) -> torch.nn.Module:
     low, high = words(work.streams.shared, Purpose.WEIGHTS, SEEDING, 2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(low) | int(high) << 32 & (2**63 - 1))
-        module = work.model.build(work.model_params, work.inputs, work.outputs)
+        module = work.model.build(work.model_params, work.inputs, work.outputs, work.domain)
     layers = [layer for layer in module.modules() if isinstance(layer, FILLED)]
     with torch.no_grad():
         for number, layer in enumerate(layers):

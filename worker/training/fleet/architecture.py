@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from worker.datasets._table import Domain
 from worker.plugins import Model
 from worker.training.engine import Work
 
@@ -29,13 +30,13 @@ class Architecture:
 
 def architecture_of(work: Work) -> Architecture | str:
     """The run's architecture, or why the fleet cannot train it. Read off the module, so that models declare nothing."""
-    return _inspect(work.model, work.model_params.model_dump_json(), work.inputs, work.outputs)
+    return _inspect(work.model, work.model_params.model_dump_json(), work.inputs, work.outputs, work.domain)
 
 
 @lru_cache(maxsize=64)
-def _inspect(model: Model[Any], params: str, inputs: int, outputs: int) -> Architecture | str:
+def _inspect(model: Model[Any], params: str, inputs: int, outputs: int, domain: Domain) -> Architecture | str:
     with torch.random.fork_rng(devices=[]):
-        module = model.build(model.Params.model_validate_json(params), inputs, outputs)
+        module = model.build(model.Params.model_validate_json(params), inputs, outputs, domain)
     layers = list(module) if isinstance(module, torch.nn.Sequential) else [module]
     widths, activations = [inputs], []
     for place, layer in enumerate(layers):
