@@ -118,8 +118,10 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
     if setting.data_hash is not None and setting.data_hash != data.data_hash:
         raise _changed(f"the data of {setting.dataset.name}", setting.data_hash, data.data_hash)
 
+    if method.needs_inference_set:
+        data = data.with_inference_set(config.seed)
     rows = len(data.train)
-    looked_at = method.private and not shadows.is_shadow(config)
+    looked_at = method.private and method.objective(method_params) is None and not shadows.is_shadow(config)
     work = Work(
         key=config.key(),
         streams=Streams.of(config.seed, config.hash(), secure=training.noise_source == "system"),
@@ -136,6 +138,7 @@ def prepare(config: RunConfig, *, cache_dir: Path | None = None) -> Prepared:
         train=data.train,
         validation=data.validation,
         domain=data.domain,
+        inference=data.inference,
         groups=groups_for(method, method_params, data.attributes, data.train.rows),
         sample=data.sample(setting.subgroups, config.seed) if looked_at else None,
     )
@@ -268,7 +271,7 @@ def _evaluation_demand(prepared: Prepared) -> Demand:
     Shared: attacks with shadow models and audits, which come one after the other.
     """
     outputs = prepared.work.outputs
-    rows = sum(len(part) for part in (prepared.data.train, prepared.data.validation, prepared.data.test))
+    rows = sum(map(len, prepared.data.parts))
     models = shadows.wanted(prepared.config.setting)
     answers = models * rows * (4 * outputs + 1)
     # Read from disk they are there twice, and attacks see a copy of theirs in their own order.

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from worker.evaluate import Prepared
     from worker.metrics._predictions import Figure, Groups, Predictions
     from worker.training.engine import Trained
+    from worker.training.objective import Objective
 
 __all__ = ["Attack", "Audit", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
 
@@ -116,6 +117,9 @@ class Method(_Plugin[P]):
     private: ClassVar[bool] = False
     #: What is released each step besides the gradient; the catalogue says so, and a budget it uses up is refused.
     released: ClassVar[StatisticNoise | None] = None
+    #: Whether it trains with rows beside its own, as a defence does that compares members with others. Half of the
+    #: validation rows are then set aside for it: they are neither members nor candidates of an attack.
+    needs_inference_set: ClassVar[bool] = False
 
     def mechanism(self, params: P, training: Training) -> Mechanism:
         """What one step releases, for the accountant: `released` with these parameters."""
@@ -127,6 +131,14 @@ class Method(_Plugin[P]):
     def start(self, params: P) -> State:
         """The state before the first step, such as the threshold."""
         return {}
+
+    def objective(self, params: P) -> Objective | None:
+        """What is minimised, where that is more than the loss of the batch: one object for one run.
+
+        The fast engines train plain losses; a run with an objective is trained by the general one. A private method may
+        have one whose `losses` are the plain ones, of inputs of its own.
+        """
+        return None
 
     def attribute(self, params: P) -> str | None:
         """The sensitive attribute without which the method cannot train, or None.

@@ -28,7 +28,7 @@ from backend.contracts.results import RunResult
 from backend.contracts.runs import RunConfig, Setting
 from backend.logs import get_logger
 from worker.attacks._target import Shadows
-from worker.datasets._prepared import PARTS, _pruned
+from worker.datasets._prepared import _pruned
 from worker.registry import registry
 from worker.training.engine import Trained
 
@@ -183,10 +183,9 @@ def keep(config: RunConfig, data: Any, trained: Trained, cache_dir: Path | None)
     if trained.diverged is not None:
         to.leave_out(config.seed, trained.diverged, for_good=True)
         return RunResult(key=config.key(), status="diverged", message=trained.diverged)
-    parts = [getattr(data, part) for part in PARTS]
-    rows = np.concatenate([part.rows for part in parts])
+    rows = np.concatenate([part.rows for part in data.parts])
     logits = np.empty((len(rows), data.outputs), np.float32)
-    logits[rows] = np.concatenate([trained.logits(part) for part in parts])
+    logits[rows] = np.concatenate([trained.logits(part) for part in data.parts])
     members = np.zeros(len(rows), bool)
     members[data.train.rows] = True
     to.keep(config.seed, logits, members)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from backend.contracts.training import Training
-from worker.datasets._table import Encoded, SensitiveAttribute, Table, Task, strata_of
+from worker.datasets._prepared import Data
+from worker.datasets._table import SensitiveAttribute, Table, Task, strata_of
 from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.plugins import Method, Model, Params
 from worker.privacy.accounting import Budget, Schedule, budget
-from worker.training.engine import Examples, Work, groups_for
+from worker.training.engine import Work, groups_for
 from worker.training.streams import Streams
 
 
@@ -61,18 +62,19 @@ def toy_work(
 ) -> Work:
     """One run on a toy table, encoded and calibrated; `spent` replaces the calibrated budget."""
     table = toy_table() if table is None else table
-    split = table.split(seed)
-    encoded: Encoded = table.encode(split.train)
+    data = Data.of(table, seed)
+    if method.needs_inference_set:
+        data = data.with_inference_set(seed)
     trained = Training.model_validate({"epochs": 2, "batch_size": 32, **training})
     params = method.Params() if method_params is None else method_params
     if model_params is None:
         model_params = MlpParams(hidden=[8]) if model is MLP else model.Params()
-    rows = len(split.train)
+    rows = len(data.train)
     return Work(
         key=run_hash[:20],
         streams=Streams.of(seed, run_hash, secure=trained.noise_source == "system"),
         task=table.task,
-        inputs=encoded.inputs,
+        inputs=data.inputs,
         outputs=table.outputs,
         model=model,
         model_params=model_params,
@@ -81,8 +83,9 @@ def toy_work(
         training=trained,
         schedule=Schedule.of(rows, trained.batch_size, trained.epochs),
         budget=budget(method, params, trained, rows) if spent is None else spent,
-        train=Examples.of(table, encoded, split.train),
-        validation=Examples.of(table, encoded, split.validation),
+        train=data.train,
+        validation=data.validation,
+        inference=data.inference,
         domain=table.domain,
-        groups=groups_for(method, params, table.attributes, split.train),
+        groups=groups_for(method, params, table.attributes, data.train.rows),
     )

@@ -121,11 +121,12 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
     )
 
 
-def _there(dataset: Plugin | None) -> dict[str, list[str]]:
+def _there(dataset: Plugin | None) -> dict[str, list[Any]]:
     """What parameters may refer to, see `backend.contracts.training.param`; nothing where the dataset is not known."""
     if dataset is None or dataset.dataset is None:
         return {}
-    return {"attribute": [attribute.name for attribute in dataset.dataset.attributes]}
+    there: dict[str, list[Any]] = {"attribute": [attribute.name for attribute in dataset.dataset.attributes]}
+    return there if dataset.dataset.bounds is None else {**there, "bounds": list(dataset.dataset.bounds)}
 
 
 def _check_images(dataset: Plugin | None, model: Plugin | None, problems: list[Problem]) -> None:
@@ -149,7 +150,7 @@ def _one(
     params: Params,
     field: str,
     problems: list[Problem],
-    there: Mapping[str, Sequence[str]] | None = None,
+    there: Mapping[str, Sequence[Any]] | None = None,
 ) -> tuple[Plugin | None, dict[str, list[Any]]]:
     plugin = catalogue.find(kind, name)
     if plugin is None:

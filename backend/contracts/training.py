@@ -19,14 +19,15 @@ def param(
     sweepable: bool = False,
     advanced: bool = False,
     log: bool = False,
-    refers_to: Literal["attribute"] | None = None,
+    refers_to: Literal["attribute", "bounds"] | None = None,
     **constraints: Any,
 ) -> Any:
     """A parameter of a plugin: pydantic constraints plus what a form needs.
 
     `unit` is shown beside the field, `sweepable` allows a list of values, `advanced` folds it away, `log` asks for
-    a logarithmic axis. `refers_to` says that the value names something of the chosen dataset, an `attribute` being one
-    of its sensitive attributes: the form offers those that there are, and a submission that names another is refused.
+    a logarithmic axis. `refers_to` says that the value refers to the chosen dataset: an `attribute` names one of its
+    sensitive attributes, the form offers those that there are, and a submission that names another is refused; a number
+    within `bounds` is in the units of its features and refused where it is more than their whole range.
     All of it reaches the browser in the JSON Schema of the catalogue.
     """
     extra: dict[str, Any] = {"sweepable": sweepable, "advanced": advanced, "log": log}

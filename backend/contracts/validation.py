@@ -36,15 +36,16 @@ _REFERENCES = {"attribute": "sensitive attribute of this dataset"}
 
 
 def sweep(
-    schema: dict[str, Any], values: Params, field: str, there: Mapping[str, Sequence[str]] | None = None
+    schema: dict[str, Any], values: Params, field: str, there: Mapping[str, Sequence[Any]] | None = None
 ) -> tuple[dict[str, list[Any]], list[Problem]]:
     """Every parameter of `schema` with the list of values it takes, defaults filled in, and what is wrong.
 
     A list counts as a sweep where the schema says `sweepable` and the parameter is not itself a list
     (then a list of lists is the sweep). Integers given for numbers become floats, so that 1 and 1.0 are one setting.
 
-    `there` holds the names that parameters with a `refers_to` may take, by what they refer to; a kind of name that it
-    lacks is not checked. Defaults are checked too: that of a method may name what another dataset has.
+    `there` holds the names that parameters with a `refers_to` may take, by what they refer to, and the least and
+    greatest feature as `bounds`; what it lacks is not checked. Defaults are checked too: that of a method may name what
+    another dataset has.
     """
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})
     problems = [
@@ -89,12 +90,24 @@ def sweep(
 
 
 def _unknown_references(
-    schema: dict[str, Any], options: Sequence[Any], where: str, there: Mapping[str, Sequence[str]]
+    schema: dict[str, Any], options: Sequence[Any], where: str, there: Mapping[str, Sequence[Any]]
 ) -> list[Problem]:
-    """Names that the dataset lacks, among values that fit the schema."""
+    """Names that the dataset lacks, or more than its features' range, among values that fit the schema."""
     kind = schema.get("refers_to")
     if kind is None or kind not in there:
         return []
+    if kind == "bounds":
+        low, high = there[kind]
+        return [
+            Problem(
+                field=where,
+                expected=f"at most {high - low:g}, the whole range of this dataset's features ({low:g} to {high:g})",
+                got=short(option),
+                fix=f"Give it in the units of the features; {0.1 * (high - low):g} is a tenth of their range.",
+            )
+            for option in options
+            if isinstance(option, int | float) and option > high - low
+        ]
     names = [name for option in options for name in (option if isinstance(option, list) else [option])]
     problems = [
         unknown_name(where, _REFERENCES[kind], name, there[kind])

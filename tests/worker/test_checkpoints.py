@@ -50,7 +50,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, trainer, method, traini
     work = toy_work(method, table=toy_table(600), epochs=6, batch_size=12, learning_rate=0.02, **training)
     (whole,) = trainer.train([work])
     broken_off(tmp_path, trainer, work, 0.4)
-    kept = Checkpoints(tmp_path).load(work.key, trainer.name)
+    kept = Checkpoints(tmp_path).load(work.key, whole.engine)
     assert 0 < kept.step < work.schedule.steps
     assert kept.step % work.schedule.steps_per_epoch, "in the middle of an epoch"
     steps = []

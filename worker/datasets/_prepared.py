@@ -16,7 +16,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,7 +31,7 @@ from worker.metrics._groups import Groups
 from worker.registry import engine_version, registry
 from worker.training.clipping import Sample
 from worker.training.engine import Examples
-from worker.training.streams import shared_key
+from worker.training.streams import Purpose, shared_key, words
 
 log = get_logger(__name__)
 
@@ -59,8 +59,11 @@ class Data:
     train: Examples
     validation: Examples
     test: Examples
+    #: Rows that a defence may know beside its own, see `with_inference_set`.
+    inference: Examples | None = None
     _groups: dict[tuple[object, ...], Groups] = field(default_factory=dict, compare=False, repr=False)
     _samples: dict[tuple[object, ...], Sample] = field(default_factory=dict, compare=False, repr=False)
+    _halved: dict[int, Data] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, table: Table, seed: int) -> Data:
@@ -70,6 +73,28 @@ class Data:
         train, validation, test = (Examples.of(table, encoded, r) for r in (split.train, split.validation, split.test))
         described = (table.task, encoded.inputs, table.outputs, table.data_hash, table.attributes, table.domain)
         return cls(*described, train, validation, test)
+
+    def with_inference_set(self, seed: int) -> Data:
+        """As a run sees the data whose method needs rows beside its own: half of the validation rows, at random.
+
+        They are neither members nor candidates of an attack, and what remains of the validation rows is what settings
+        are chosen by and what attacks take for the population. The halves depend on the seed alone.
+        """
+        if seed not in self._halved:
+            rows = len(self.validation)
+            drawn = words(shared_key(seed), Purpose.INFERENCE_SET, 0, 2 * rows)
+            order = np.lexsort((drawn[1::2], drawn[0::2]))
+            kept, taken = (np.sort(half) for half in (order[: (rows + 1) // 2], order[(rows + 1) // 2 :]))
+            self._halved[seed] = replace(
+                self, validation=self.validation.at(kept), inference=self.validation.at(taken), _groups={}, _halved={}
+            )
+        return self._halved[seed]
+
+    @property
+    def parts(self) -> list[Examples]:
+        """All rows of the table, part by part; no row is in two."""
+        parts = [self.train, self.validation, self.test]
+        return parts if self.inference is None else [*parts, self.inference]
 
     def sample(self, choices: Sequence[Sequence[str]], seed: int) -> Sample:
         """Training rows through which clipping is looked at, with these subgroups; found once for all runs."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, model_validator
 
 from backend.contracts.catalogue import StatisticNoise
-from worker.methods._arrays import Array, as_share, exp, within
+from worker.methods._arrays import Array, as_share, at_most, exp, within
 from worker.plugins import Params, State, param
 from worker.privacy.accounting import Accountant
 
@@ -46,6 +46,26 @@ class PrivateParams(Params):
         "How \u03b5 is computed: rdp (at once, needs slightly more noise), prv or pld (tighter, take seconds).",
         advanced=True,
     )
+
+
+class ClippedParams(PrivateParams):
+    """Budget and a fixed threshold."""
+
+    clip: float = param(
+        1.0,
+        "Clipping threshold",
+        "A record's gradient longer than this is shortened to it; the noise is proportional to it.",
+        unit="gradient norm",
+        ge=1e-6,
+        le=1e4,
+        sweepable=True,
+        log=True,
+    )
+
+
+def clipped(norms: Array, threshold: Array) -> Array:
+    """min(1, C / norm), `[..., records]`: a gradient scaled by it has norm at most C (Abadi et al. 2016)."""
+    return at_most(threshold / (norms + TINY), 1.0)
 
 
 class QuantileParams(PrivateParams):

@@ -350,6 +350,9 @@ class PerRecord(Protocol):
     def sum(self, scale: torch.Tensor) -> list[torch.Tensor]:
         """Sum of the batch's gradients, each times its scale, one tensor per parameter."""
 
+    def quietly(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Runs the module without what gradients per record need."""
+
 
 class ModuleGradients:
     """Of any module, through what trains it: `per_record`. At most `most` rows at a time.

@@ -27,6 +27,7 @@ from worker.training.streams import Streams
 
 if TYPE_CHECKING:
     from worker.training.clipping import Sample
+    from worker.training.objective import Objective
 
 Array = np.ndarray[Any, Any]
 
@@ -90,6 +91,11 @@ class Examples:
     def of(cls, table: Table, encoded: Encoded, rows: Integers) -> Examples:
         """These rows of the table."""
         return cls(rows, encoded.inputs, encoded.numeric[rows], encoded.active[rows], table.target[rows])
+
+    def at(self, places: Integers) -> Examples:
+        """Some of them, in that order."""
+        rest = (self.numeric[places], self.active[places], self.target[places])
+        return Examples(self.rows[places], self.inputs, *rest)
 
     @cached_property
     def features(self) -> Array:
@@ -160,11 +166,17 @@ class Work:
     groups: RecordGroups | None = None
     #: Rows through which private training is looked at; None where nobody does.
     sample: Sample | None = None
+    #: Rows that a defence may know, for methods that ask for them: neither members nor candidates of an attack.
+    inference: Examples | None = None
 
     @property
     def expected_batch(self) -> float:
         """Expected rows of a batch: what every summed gradient is divided by."""
         return self.schedule.sampling_rate * (self.public_rows or len(self.train))
+
+    def objective(self) -> Objective | None:
+        """What the method minimises beside or instead of the plain loss, made anew."""
+        return self.method.objective(self.method_params)
 
     def start(self) -> State:
         """The method's state before the first step."""
@@ -287,6 +299,8 @@ def choose(work: Work, engines: Iterable[Engine]) -> Engine:
         reason = engine.refuses(work)
         if work.canaries is not None and not getattr(engine, "takes_canaries", False):
             reason = "it does not add the canaries of an audit"
+        if work.objective() is not None and not getattr(engine, "takes_objectives", False):
+            reason = "the method has an objective of its own"
         if reason is None:
             return engine
         reasons.append(f"{engine.name}: {reason}")

@@ -36,6 +36,9 @@ class Trainee(Protocol):
         Stops early after a step whose loss is not finite.
         """
 
+    def epoch_ended(self, done: int) -> bool:
+        """After so many epochs; True where the method ends the training here."""
+
     def finite(self) -> bool:
         """Whether all weights are numbers."""
 
@@ -64,7 +67,8 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
     lookout = watch.follow(work.key)
     per_epoch, steps = work.schedule.steps_per_epoch, work.schedule.steps
     message = None
-    while step < steps and message is None:
+    ended = False
+    while step < steps and message is None and not ended:
         epoch = step // per_epoch + 1
         step = trainee.advance(step, epoch * per_epoch)
         if not math.isfinite(trainee.totals[LOSS]):
@@ -72,12 +76,13 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
         elif step % per_epoch == 0:
             if trainee.finite():
                 recorder.epoch(epoch, trainee.totals, trainee.logits(work.validation))
+                ended = trainee.epoch_ended(epoch)
                 recorder.state(epoch, trainee.state)
                 recorder.gradients(epoch, trainee.state, trainee.gradients)
                 trainee.totals[:] = 0
             else:
                 message = diverged("weights", epoch, step - 1)
-        if message is None and lookout.step(step, steps) and step < steps:
+        if message is None and not ended and lookout.step(step, steps) and step < steps:
             _keep(trainee, recorder, watch, step, before + time.perf_counter() - began)
     seconds = before + time.perf_counter() - began
     return Trained(work.key, trainee.engine, trainee.logits, seconds, recorder.series(), message)

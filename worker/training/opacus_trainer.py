@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,10 +27,13 @@ from worker.training.clipping import Gradients, LinearGradients, ModuleGradients
 from worker.training.engine import UNWATCHED, Array, Demand, Examples, Trained, Watch, Work
 from worker.training.fleet.architecture import Architecture, architecture_of
 from worker.training.initial import build
-from worker.training.losses import per_record
+from worker.training.losses import per_record, per_record_numpy
+from worker.training.objective import EpochEnd, Step, Tensors
 from worker.training.recorder import CLIPPED, KEPT, LOSS, RECORDS
 
 Way = Literal["ghost", "hooks", "auto"]
+#: Predictions are made of so many rows at a time, so that activations of a convolution fit.
+ROWS_AT_ONCE = 4096
 
 
 class OpacusEngine:
@@ -39,6 +42,7 @@ class OpacusEngine:
     name = "opacus"
     stacks = False
     takes_canaries = True
+    takes_objectives = True
 
     def __init__(self, way: Way = "auto", device: str = "cpu") -> None:
         self.way = way
@@ -88,15 +92,18 @@ class _OnDevice:
 
 
 class _Run:
-    engine = OpacusEngine.name
-
     def __init__(self, work: Work, way: Way, data: _OnDevice) -> None:
         self.work = work
         self.device = data.device
         # Built on the processor, so that initial weights are the same on every device.
-        self.module = build(work).to(self.device)
+        self.objective = work.objective()
+        module = build(work)
+        self.module = (module if self.objective is None else self.objective.prepare(module)).to(self.device)
+        # Without gradients per record all of it is torch's own.
+        self.engine = OpacusEngine.name if work.budget is not None else "torch"
         self.parameters = [p for p in self.module.parameters() if p.requires_grad]
         self.features, self.target = data.features, data.target
+        self.inference: Tensors | None = None
         self.optimizer = _optimizer(work.training, self.parameters)
         self.state: State = work.start()
         codes = work.codes
@@ -113,9 +120,13 @@ class _Run:
         self.totals[RECORDS] += len(rows)
         if work.canaries is not None:
             work.canaries.batches.append(rows.cpu().numpy())
-        if self.per_record is None:
+        if self.per_record is None and self.objective is None:
             gradients = self._plain(features, target)
+        elif self.per_record is None:
+            gradients = self._minimising(features, target, step)
         else:
+            if self.objective is not None and len(rows):
+                features = self.objective.inputs(self._step(features, target, step)).detach()
             gradients = self._private(features, target, step, self._shown(rows))
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient.div_(work.expected_batch)
@@ -123,6 +134,68 @@ class _Run:
             group["lr"] = work.learning_rate(step)
         self.optimizer.step()
         return step + 1
+
+    def epoch_ended(self, done: int) -> bool:
+        """Asks the objective."""
+        if self.objective is None:
+            return False
+        epochs = self.work.schedule.steps // self.work.schedule.steps_per_epoch
+        ended = self.objective.epoch_ended(EpochEnd(self.module, done, epochs, self._inference_loss))
+        self.state = {**self.state, **self.objective.history()}
+        return ended
+
+    def _inference_loss(self) -> float:
+        work = self.work
+        assert work.inference is not None
+        return float(per_record_numpy(self.logits(work.inference), work.inference.target, work.task).mean())
+
+    def _step(self, features: torch.Tensor, target: torch.Tensor, number: int) -> Step:
+        """What the objective sees; all that it draws follows from the step's number."""
+        work = self.work
+        torch.manual_seed(work.streams.objective_seed(number))
+        per_epoch = work.schedule.steps_per_epoch
+        inference = work.inference
+        return Step(
+            module=self.module,
+            parameters=self.parameters,
+            features=features,
+            target=target,
+            task=work.task,
+            domain=work.domain,
+            number=number,
+            per_epoch=per_epoch,
+            epochs=work.schedule.steps // per_epoch,
+            members=lambda count: _some(self.features, self.target, count),
+            inference=lambda count: _some(*self._inference_rows(inference), count),
+            quietly=_directly if self.per_record is None else self.per_record.quietly,
+        )
+
+    def _inference_rows(self, inference: Examples | None) -> Tensors:
+        if inference is None:
+            raise ValueError(f"{self.work.method.name} must declare needs_inference_set to see the inference set.")
+        if self.inference is None:
+            features, target = torch.from_numpy(inference.features), torch.from_numpy(inference.target)
+            self.inference = features.to(self.device), target.to(self.device)
+        return self.inference
+
+    def _minimising(self, features: torch.Tensor, target: torch.Tensor, number: int) -> list[torch.Tensor]:
+        """Gradients of the objective, as sums over the batch."""
+        assert self.objective is not None
+        step = self._step(features, target, number)
+        expected = self.work.expected_batch
+        total: torch.Tensor | None = None
+        if len(target):
+            losses = self.objective.losses(step)
+            total = losses.sum()
+            self.totals[LOSS] += total.item()
+            self.totals[KEPT] += len(target)
+        penalty = self.objective.penalty(step)
+        if penalty is not None:
+            total = penalty * expected if total is None else total + penalty * expected
+        if total is None or not total.requires_grad:
+            return self._zeros()
+        found = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, found, strict=True)]
 
     def finite(self) -> bool:
         """Whether all weights are numbers."""
@@ -144,6 +217,8 @@ class _Run:
         kept = {f"module.{name}": value.cpu().numpy() for name, value in self.module.state_dict().items()}
         for number, entry in self.optimizer.state_dict()["state"].items():
             kept |= {f"optimizer.{number}.{name}": _array(value) for name, value in entry.items() if value is not None}
+        if self.objective is not None:
+            kept |= {f"objective.{name}": _array(value) for name, value in self.objective.tensors().items()}
         return kept
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -156,6 +231,9 @@ class _Run:
                 _, number, entry = name.split(".", 2)
                 state.setdefault(int(number), {})[entry] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        if self.objective is not None:
+            start = len("objective.")
+            self.objective.restore({n[start:]: t for n, t in tensors.items() if n.startswith("objective.")})
 
     def _zeros(self) -> list[torch.Tensor]:
         return [torch.zeros_like(p) for p in self.parameters]
@@ -248,9 +326,30 @@ class _Run:
         """`[rows, outputs]` float32."""
         self.module.eval()
         with torch.no_grad():
-            answers: Array = self.module(torch.from_numpy(examples.features).to(self.device)).cpu().numpy()
+            parts = torch.split(torch.from_numpy(examples.features), ROWS_AT_ONCE)
+            answers = [self.module(part.to(self.device)).cpu().numpy() for part in parts]
         self.module.train()
-        return answers
+        return np.concatenate(answers) if answers else np.zeros((0, self.work.outputs), np.float32)
+
+
+def _some(features: torch.Tensor, target: torch.Tensor, count: int) -> Tensors:
+    """At most so many rows, drawn without replacement."""
+    if count >= len(target):
+        return features, target
+    rows = torch.randperm(len(target))[:count].to(target.device)
+    return features[rows], target[rows]
+
+
+def _unhooked(wrapped: Any, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+    wrapped.disable_hooks()
+    try:
+        return compute()
+    finally:
+        wrapped.enable_hooks()
+
+
+def _directly(compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+    return compute()
 
 
 def _optimizer(training: Training, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
@@ -284,6 +383,9 @@ class _Hooks:
         self.wrapped: Any = GradSampleModule(module, loss_reduction="sum")
         self.parameters: list[Any] = [p for p in module.parameters() if p.requires_grad]
 
+    def quietly(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return _unhooked(self.wrapped, compute)
+
     def norms(self, features: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         for parameter in self.parameters:
             parameter.grad_sample = None
@@ -297,6 +399,8 @@ class _Hooks:
 
 
 class _Ghost:
+    """First the norms, then the sum."""
+
     def __init__(self, module: torch.nn.Module, work: Work) -> None:
         from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
@@ -304,6 +408,9 @@ class _Ghost:
         self.wrapped: Any = GradSampleModuleFastGradientClipping(module, loss_reduction="sum", use_ghost_clipping=True)
         self.parameters: list[Any] = [p for p in module.parameters() if p.requires_grad]
         self.losses = torch.zeros(0)
+
+    def quietly(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return _unhooked(self.wrapped, compute)
 
     def norms(self, features: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self.losses = per_record(self.wrapped(features), target, self.task)

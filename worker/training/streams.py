@@ -53,6 +53,8 @@ class Purpose(IntEnum):
     CANARY_CHOICE = 8
     CANARY_BATCH = 9
     CLIPPING_SAMPLE = 10
+    OBJECTIVE = 11
+    INFERENCE_SET = 12
 
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -312,6 +314,11 @@ class Streams:
         """`[count]` standard normals for a statistic of several sums; the first is `statistic_noise`."""
         drawn = secure_normals(count) if self.secure else normals(self.own, Purpose.STATISTIC_NOISE, step, count)
         return drawn.astype(np.float64)
+
+    def objective_seed(self, step: int) -> int:
+        """Of torch's generator, for what a method draws in one step; this run's alone."""
+        low, high = words(self.own, Purpose.OBJECTIVE, step, 2)
+        return int(low) | int(high) << 32 & (2**63 - 1)
 
     def initial_uniforms(self, layer: int, count: int) -> Doubles:
         """`[count]` uniforms for the initial weights of one layer; the same for all runs of a seed."""

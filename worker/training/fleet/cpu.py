@@ -188,6 +188,10 @@ class _Run:
         if hasattr(self, "network"):
             self.network = self.network._replace(meta=self.layout.meta)
 
+    def epoch_ended(self, done: int) -> bool:
+        """Never: methods that end early have objectives of their own."""
+        return False
+
     def advance(self, step: int, stop: int) -> int:
         """Steps until `stop`, or for a short while."""
         if self.work.canaries is not None:
