@@ -78,7 +78,9 @@ class _Regularised(Objective):
 
     def _attack(self, classes: int, device: torch.device) -> _AttackModel:
         if self.attack is None:
-            self.attack = _AttackModel(classes).to(device)
+            # In a copy of the generator: a run that goes on makes it anew, and must not draw otherwise afterwards.
+            with torch.random.fork_rng(devices=[]):
+                self.attack = _AttackModel(classes).to(device)
             self.optimizer = torch.optim.Adam(self.attack.parameters(), lr=self.params.attack_rate)
             if self.kept:
                 self._load(self.attack)
