@@ -39,6 +39,7 @@ from worker.evaluate import Prepared, evaluate_many
 from worker.measure import prepare
 from worker.metrics import _ranking
 from worker.training.engine import Examples, Trained
+from worker.training.initial import build
 from worker.training.losses import per_record_numpy
 
 CHOICES = [["sex"], ["race"], ["sex", "race"]]
@@ -71,7 +72,7 @@ def fleet(runs: int) -> Fleet:
         def answer(part: Examples, logits: dict[int, Any] = logits) -> Any:
             return logits[id(part)]
 
-        made.append((prepared, Trained(f"run {run}", "none", answer, 1.0)))
+        made.append((prepared, Trained(f"run {run}", "none", answer, lambda: build(prepared.work), 1.0)))
     return made
 
 

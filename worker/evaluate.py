@@ -10,13 +10,14 @@ import numpy as np
 
 from backend.contracts.results import ALL, Exposed, Measurement, Roc, RunResult
 from backend.contracts.runs import RunConfig
+from worker.attacks._evasion import evaded
 from worker.attacks._exposed import exposed
 from worker.attacks._report import report
 from worker.attacks._target import Target
 from worker.datasets._prepared import Data
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
-from worker.plugins import Audit
+from worker.plugins import Audit, Evasion
 from worker.privacy.accounting import side_by_side
 from worker.registry import registry
 from worker.shadows import References
@@ -113,6 +114,10 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
             attack = registry().find("attack", part.name).plugin
             if isinstance(attack, Audit):
                 _extend(found, (_audited(attack, part.params, *one) for one in fleet))
+                continue
+            if isinstance(attack, Evasion):
+                moved = attack.Params.model_validate(part.params)
+                _extend(found, (measurements(evaded(attack, moved, *one), (), "test")[0] for one in fleet))
                 continue
             params = attack.Params.model_validate(part.params)
             why, asked = attack.undefined(candidates, params), attack.references(params)

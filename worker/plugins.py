@@ -15,6 +15,7 @@ In which order a run calls them:
    `statistic(norms, state, params)` -> per-record numbers in [0, 1] whose noisy mean the method may use,
    `update(state, statistic, params)` -> the next state.
 5. `Metric.measure(predictions, groups)` on each split asked for; `Attack.score(target)`; for many runs at once.
+   `Evasion.withstood(case, params)` and `Audit.audit(prepared, trained, params)`, run by run.
 
 Methods are written in array code that works on numpy arrays and torch tensors alike, with any number of leading
 axes, so that one file serves every engine. They hold no state of their own: the state is a dict of numbers or arrays.
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from worker.attacks._evasion import Case
     from worker.attacks._target import Target
     from worker.datasets._table import Domain, Table
     from worker.evaluate import Prepared
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from worker.training.engine import Trained
     from worker.training.objective import Objective
 
-__all__ = ["Attack", "Audit", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "param"]
+__all__ = ["Attack", "Audit", "Dataset", "Evasion", "Method", "Metric", "Model", "NoParams", "Params", "param"]
 
 #: A numpy array, a torch tensor or a number.
 Array = Any
@@ -218,6 +220,33 @@ class Attack(_Plugin[P]):
         """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`.
 
         A row that cannot be judged is NaN: it is left out of the figures, and counted.
+        """
+
+
+class Evasion(Attack[P]):
+    """An attack on predictions: moves rows of the test part, within a bound, so that the trained model errs.
+
+    A study lists it among its attacks. Its figures, robust accuracy and what is lost to it, are the same for all of
+    them; it says which rows are still predicted rightly. It has no figures for regression.
+    """
+
+    #: Whether it needs features that are bounded; a study of others is refused when it is submitted.
+    bounded: ClassVar[bool] = False
+
+    @classmethod
+    def facts(cls) -> AttackFacts:
+        """It trains nothing."""
+        return AttackFacts(bounded=cls.bounded)
+
+    def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
+        """Never called."""
+        raise NotImplementedError(f"{self.name} moves rows and scores none.")
+
+    @abstractmethod
+    def withstood(self, case: Case, params: P) -> torch.Tensor:
+        """`[rows]` whether each row of the case is predicted rightly whatever the attack does to it.
+
+        Torch's generator is seeded from the run before; the same run has the same figures again.
         """
 
 

@@ -108,6 +108,7 @@ class AttackFacts(Contract):
 
     audit: bool = Field(default=False, description="Trains for every private run; others use shadow models, if any.")
     models_param: str | None = Field(default=None, description="Parameter that says how many models it trains.")
+    bounded: bool = Field(default=False, description="Whether the features have to be bounded, as those of images are.")
 
     def shadow_models(self, params: Params) -> int:
         """Models that every seed of a setting and every attack on it share."""
@@ -151,7 +152,7 @@ class MetricInfo(Contract):
     high: float | None = None
     log: bool = False
     per_subgroup: bool = True
-    kind: Literal["utility", "fairness", "privacy", "attack", "cost"] = "utility"
+    kind: Literal["utility", "fairness", "robustness", "privacy", "attack", "cost"] = "utility"
 
 
 class Catalogue(Contract):

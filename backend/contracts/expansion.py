@@ -54,6 +54,7 @@ def expand(spec: JobSpec, catalogue: Catalogue, *, max_runs: int) -> Expansion:
                     fix="Remove one, or compare its parameters in a study of their own.",
                 )
             )
+        _check_bounds(dataset, attack, f"{field}.name", problems)
         if attack is not None:
             attacks.append(_part(attack, {name: options[0] for name, options in params.items() if options}))
     training, found = sweep(catalogue.training_schema, spec.training, "training", there)
@@ -139,6 +140,20 @@ def _check_images(dataset: Plugin | None, model: Plugin | None, problems: list[P
                 expected=f"a model for tables: the rows of {dataset.title} are no images",
                 got=short(model.name),
                 fix="Choose 'mlp', or a dataset of images.",
+            )
+        )
+
+
+def _check_bounds(dataset: Plugin | None, attack: Plugin | None, field: str, problems: list[Problem]) -> None:
+    if dataset is None or dataset.dataset is None or attack is None or attack.attack is None:
+        return
+    if attack.attack.bounded and dataset.dataset.bounds is None:
+        problems.append(
+            Problem(
+                field=field,
+                expected=f"an attack for tables: the features of {dataset.title} have no bounds",
+                got=short(attack.name),
+                fix="Choose 'pgd_attack', or a dataset whose features are bounded, such as images.",
             )
         )
 

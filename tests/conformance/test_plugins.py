@@ -17,7 +17,7 @@ from worker.catalogue import build_catalogue
 from worker.datasets._table import TABULAR
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Groups, Predictions, RunFigures
-from worker.plugins import Audit
+from worker.plugins import Audit, Evasion
 from worker.registry import PACKAGES, registry
 from worker.testing import toy_table, toy_work
 from worker.training.losses import per_record_numpy
@@ -28,8 +28,8 @@ NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 
 
 def of(kind):
-    # Audits are listed as attacks and score nothing.
-    kept = [found for found in registry().all(kind) if not isinstance(found.plugin, Audit)]
+    # Audits and attacks on predictions are listed as attacks and score nothing.
+    kept = [found for found in registry().all(kind) if not isinstance(found.plugin, Audit | Evasion)]
     return pytest.mark.parametrize("found", kept, ids=lambda found: found.plugin.name)
 
 

@@ -26,6 +26,8 @@ from worker.training.schedules import learning_rate
 from worker.training.streams import Streams
 
 if TYPE_CHECKING:
+    import torch
+
     from worker.training.clipping import Sample
     from worker.training.objective import Objective
 
@@ -236,11 +238,15 @@ def groups_for(
 
 @dataclass
 class Trained:
-    """What came of one run. `logits(examples)` answers `[rows, outputs]` float32."""
+    """What came of one run. `logits(examples)` answers `[rows, outputs]` float32.
+
+    `module()` is the trained network in evaluation mode on the processor, for what needs gradients by its inputs.
+    """
 
     key: str
     engine: str
     logits: Callable[[Examples], Array]
+    module: Callable[[], torch.nn.Module]
     seconds: float
     history: list[Series] = field(default_factory=list)
     diverged: str | None = None

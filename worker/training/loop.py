@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from worker.plugins import State
 from worker.training.checkpoints import Snapshot
@@ -44,6 +45,9 @@ class Trainee(Protocol):
 
     def logits(self, examples: Examples) -> Array:
         """`[rows, outputs]` float32."""
+
+    def trained_module(self) -> torch.nn.Module:
+        """The network with its weights as they are, in evaluation mode on the processor."""
 
     def gradients(self, sample: Sample) -> Gradients:
         """Of these training rows at the weights as they are. Leaves what the next steps read as it was."""
@@ -85,7 +89,8 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
         if message is None and not ended and lookout.step(step, steps) and step < steps:
             _keep(trainee, recorder, watch, step, before + time.perf_counter() - began)
     seconds = before + time.perf_counter() - began
-    return Trained(work.key, trainee.engine, trainee.logits, seconds, recorder.series(), message)
+    answers = trainee.logits, trainee.trained_module
+    return Trained(work.key, trainee.engine, *answers, seconds, recorder.series(), message)
 
 
 def _keep(trainee: Trainee, recorder: Recorder, watch: Watch, step: int, seconds: float) -> None:

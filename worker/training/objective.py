@@ -77,7 +77,7 @@ class Objective:
     separable: bool = True
 
     def prepare(self, module: torch.nn.Module) -> torch.nn.Module:
-        """The module that is trained, such as with dropout between its layers. Its weights stay as they are."""
+        """The module that is trained, such as with dropout between its layers. Weights and their names stay."""
         return module
 
     def inputs(self, step: Step) -> torch.Tensor:

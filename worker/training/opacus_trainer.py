@@ -331,6 +331,12 @@ class _Run:
         self.module.train()
         return np.concatenate(answers) if answers else np.zeros((0, self.work.outputs), np.float32)
 
+    def trained_module(self) -> torch.nn.Module:
+        """A copy without hooks."""
+        whole = build(self.work)
+        whole.load_state_dict({name: value.cpu() for name, value in self.module.state_dict().items()})
+        return whole.eval()
+
 
 def _some(features: torch.Tensor, target: torch.Tensor, count: int) -> Tensors:
     """At most so many rows, drawn without replacement."""

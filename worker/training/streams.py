@@ -55,6 +55,7 @@ class Purpose(IntEnum):
     CLIPPING_SAMPLE = 10
     OBJECTIVE = 11
     INFERENCE_SET = 12
+    EVASION = 13
 
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

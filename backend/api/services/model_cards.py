@@ -236,7 +236,7 @@ def _lead_of_analyses(got: Gathered) -> list[Block]:
 def _results(got: Gathered, *, crossed: bool) -> list[Block]:
     """One row per metric and subgroup: of single attributes and everybody, or of intersections."""
     order = {name: place for place, name in enumerate(reports.HEADLINE)}
-    kinds = {"utility": 0, "fairness": 1, "attack": 2, "privacy": 3, "cost": 4}
+    kinds = {"utility": 0, "fairness": 1, "robustness": 2, "attack": 3, "privacy": 4, "cost": 5}
     series = sorted(
         (
             (name, subgroup)

@@ -330,7 +330,7 @@ class _Run:
         with torch.no_grad():
             for parameter, values in zip(self.module.parameters(), self.layout.unpack(self.weights), strict=True):
                 parameter.copy_(torch.from_numpy(values))
-        return self.module
+        return self.module.eval()
 
 
 def _capacity(expected: float) -> int:

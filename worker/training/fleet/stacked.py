@@ -28,6 +28,7 @@ from worker.training.fleet.stack import Stack, method_key
 from worker.training.fleet.stack_data import dense
 from worker.training.fleet.stack_plan import Course, Plan, sums_of
 from worker.training.fleet.stack_steps import predict
+from worker.training.initial import build
 
 #: Runs of a stack, at most. On a processor a larger one leaves its caches and gains nothing, on a GPU it only has
 #: people wait longer for the first results.
@@ -252,7 +253,17 @@ class StackedEngine:
             answer: Array = predict(plan, weights, self._features_of(examples, plan.widths[0]))[0].cpu().numpy()
             return answer
 
-        return Trained(work.key, self.name, logits, course.seconds, course.recorder.series(), message)
+        def module() -> torch.nn.Module:
+            whole = build(work)
+            linears = (one for one in whole.modules() if isinstance(one, torch.nn.Linear))
+            with torch.no_grad():
+                for linear, layer in zip(linears, plan.layers, strict=True):
+                    matrix = layer.of(weights)[0].cpu()
+                    linear.weight.copy_(matrix[:-1].T)
+                    linear.bias.copy_(matrix[-1])
+            return whole.eval()
+
+        return Trained(work.key, self.name, logits, module, course.seconds, course.recorder.series(), message)
 
     def _run_bytes(self, plan: Plan, work: Work) -> int:
         return plan.bytes_per_run(sums=sums_of(work), on_gpu=self.device.type != "cpu")
