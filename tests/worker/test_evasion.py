@@ -11,7 +11,8 @@ from worker.attacks import auto_attack, fgsm, pgd_attack
 from worker.attacks._evasion import Case, chosen, evaded
 from worker.datasets._prepared import Data
 from worker.datasets._table import TABULAR, Domain
-from worker.methods import pgd, sgd
+from worker.methods import pgd, sgd, trades
+from worker.models.mlp import MlpParams
 from worker.testing import toy_table, toy_work
 from worker.training.engine import choose
 from worker.training.engines import ENGINES
@@ -65,7 +66,7 @@ def test_bounds_limit_what_an_attack_can_do():
 
 @pytest.fixture(scope="module")
 def trained():
-    """A small network on features within [0, 1], four classes, trained plainly and adversarially."""
+    """A small network on features within [0, 1], four classes."""
     table = toy_table(1500, task="multiclass", classes=4)
     low, high = table.numeric.min(), table.numeric.max()
     numeric = ((table.numeric - low) / (high - low)).astype(np.float32)
@@ -73,31 +74,28 @@ def trained():
         table, numeric=numeric, categorical=np.zeros((1500, 0), np.int32), categories=(), categorical_names=(),
         domain=Domain(bounds=(0.0, 1.0)),
     )  # fmt: skip
-    found = {}
-    for method, params in ((sgd.PLUGIN, None), (pgd.PLUGIN, pgd.PLUGIN.Params(perturbation=0.05, steps=5))):
-        work = toy_work(method, params, table=table, epochs=30, batch_size=64, learning_rate=0.5)
-        (one,) = choose(work, ENGINES).train([work])
-        found[method.name] = (work, one, Data.of(table, 0))
-    return found
+    work = toy_work(sgd.PLUGIN, table=table, epochs=30, batch_size=64, learning_rate=0.5)
+    (one,) = choose(work, ENGINES).train([work])
+    return work, one, Data.of(table, 0)
 
 
-def cases(trained, name):
-    _, one, data = trained[name]
+def cases(trained):
+    _, one, data = trained
     test = data.test
     model = one.module()
     return Case(model, torch.from_numpy(test.features), torch.from_numpy(test.target), data.domain)
 
 
 def test_the_module_answers_what_the_run_answered(trained):
-    for _, one, data in trained.values():
-        with torch.no_grad():
-            mine = one.module()(torch.from_numpy(data.test.features)).numpy()
-        assert np.abs(mine - one.logits(data.test)).max() < 1e-4
+    _, one, data = trained
+    with torch.no_grad():
+        mine = one.module()(torch.from_numpy(data.test.features)).numpy()
+    assert np.abs(mine - one.logits(data.test)).max() < 1e-4
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_stronger_attacks_leave_less(trained, norm):
-    case = cases(trained, "sgd")
+    case = cases(trained)
     left = {}
     for attack, more in ((fgsm.PLUGIN, {}), (pgd_attack.PLUGIN, {}), (auto_attack.PLUGIN, {"queries": 300})):
         torch.manual_seed(0)
@@ -107,10 +105,34 @@ def test_stronger_attacks_leave_less(trained, norm):
     assert clean > left["fgsm"] >= left["pgd_attack"] >= left["auto_attack"] > 0
 
 
-def test_adversarial_training_withstands_more(trained):
-    params = pgd_attack.PgdAttackParams(perturbation=0.05)
-    left = {name: pgd_attack.PLUGIN.withstood(cases(trained, name), params).double().mean() for name in trained}
-    assert left["pgd"] > left["sgd"] + 0.02, left
+def test_adversarial_training_withstands_more():
+    """One feature that is right in 9 of 10 rows and 40 weak ones that are better together, until somebody moves them
+    (Tsipras et al. 2019, Robustness may be at odds with accuracy)."""
+    random = np.random.default_rng(0)
+    target = random.integers(0, 2, 1500)
+    sign = 2 * target - 1
+    strong = 0.5 + 0.4 * sign * np.where(random.random(1500) < 0.9, 1, -1)
+    weak = 0.5 + random.normal(0.06 * sign[:, None], 0.1, (1500, 40))
+    numeric = np.clip(np.column_stack([strong, weak]), 0, 1).astype(np.float32)
+    table = replace(
+        toy_table(1500), target=target, numeric=numeric, numeric_names=tuple(f"x{i}" for i in range(41)),
+        categorical=np.zeros((1500, 0), np.int32), categories=(), categorical_names=(), domain=Domain(bounds=(0.0, 1.0)),
+    )  # fmt: skip
+    left, clean = {}, {}
+    for name, method, params in (
+        ("plain", sgd.PLUGIN, None),
+        ("pgd", pgd.PLUGIN, pgd.PLUGIN.Params(perturbation=0.12, steps=5)),
+        ("trades", trades.PLUGIN, trades.PLUGIN.Params(perturbation=0.12, steps=5)),
+    ):
+        work = toy_work(method, params, table=table, model_params=MlpParams(hidden=[]), epochs=40, learning_rate=0.3)
+        (one,) = choose(work, ENGINES).train([work])
+        test = Data.of(table, 0).test
+        case = Case(one.module(), torch.from_numpy(test.features), torch.from_numpy(test.target), table.domain)
+        clean[name] = case.right(case.features).double().mean().item()
+        params = pgd_attack.PgdAttackParams(perturbation=0.12, steps=20, restarts=1)
+        left[name] = pgd_attack.PLUGIN.withstood(case, params).double().mean().item()
+    assert clean["plain"] > max(clean["pgd"], clean["trades"])
+    assert min(left["pgd"], left["trades"]) > left["plain"] + 0.2, left
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -147,19 +169,19 @@ def test_auto_attack_judges_in_the_units_of_the_features():
     assert (found[0] == found[1]).double().mean() > 0.97
 
 
-def prepared(trained, name):
-    work, one, data = trained[name]
+def prepared(trained):
+    work, one, data = trained
     config = SimpleNamespace(setting=SimpleNamespace(subgroups=[["sex"]]))
     return SimpleNamespace(data=data, work=work, config=config), one
 
 
 def test_figures_are_those_of_a_naive_count(trained):
-    run, one = prepared(trained, "sgd")
+    run, one = prepared(trained)
     params = fgsm.PLUGIN.Params(perturbation=0.03, rows=120)
     robust, lost = evaded(fgsm.PLUGIN, params, run, one)
     places = chosen(run.work.streams, len(run.data.test), 120)
     assert len(set(places.tolist())) == 120
-    case = cases(trained, "sgd").at(torch.from_numpy(places))
+    case = cases(trained).at(torch.from_numpy(places))
     right, kept = case.right(case.features).numpy(), fgsm.PLUGIN.withstood(case, params).numpy()
     sex = run.data.attributes["sex"].codes[run.data.test.rows[places]]
     assert robust.subgroups == ("all", "sex=Female", "sex=Male")
@@ -171,7 +193,7 @@ def test_figures_are_those_of_a_naive_count(trained):
 
 
 def test_the_same_run_has_the_same_figures_and_leaves_torchs_generator_alone(trained):
-    run, one = prepared(trained, "sgd")
+    run, one = prepared(trained)
     params = pgd_attack.PgdAttackParams(perturbation=0.03, steps=5, restarts=2)
     torch.manual_seed(5)
     wanted = torch.rand(3)
