@@ -18,9 +18,8 @@ from backend.contracts.catalogue import (
 )
 from backend.contracts.runs import canonical_hash
 from backend.contracts.training import Training
-from worker.attacks._evasion import metrics_of_evasion
 from worker.attacks._report import metrics_of
-from worker.plugins import Audit, Evasion
+from worker.plugins import Probe
 from worker.registry import Found, Registry, engine_version, registry
 from worker.training.engines import ENGINES
 
@@ -57,9 +56,7 @@ def _metrics(plugins: Registry) -> list[MetricInfo]:
 
 
 def _metrics_of_attack(attack: Any) -> tuple[MetricInfo, ...]:
-    if isinstance(attack, Evasion):
-        return metrics_of_evasion(attack.name, attack.title)
-    return attack.metrics if isinstance(attack, Audit) else metrics_of(attack.name, attack.title)
+    return attack.metrics if isinstance(attack, Probe) else metrics_of(attack.name, attack.title)
 
 
 def _describe(one: Found) -> Plugin:

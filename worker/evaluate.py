@@ -10,19 +10,17 @@ import numpy as np
 
 from backend.contracts.results import ALL, Exposed, Measurement, Roc, RunResult
 from backend.contracts.runs import RunConfig
-from worker.attacks._evasion import evaded
 from worker.attacks._exposed import exposed
 from worker.attacks._report import report
 from worker.attacks._target import Target
 from worker.datasets._prepared import Data
 from worker.metrics._figures import measurements
-from worker.metrics._predictions import Array, Groups, Predictions, RunFigures
-from worker.plugins import Audit, Evasion
+from worker.metrics._predictions import Figure, Groups, Observed, Predictions, RunFigures
+from worker.plugins import Probe
 from worker.privacy.accounting import side_by_side
 from worker.registry import registry
 from worker.shadows import References
 from worker.training.engine import Trained, Work
-from worker.training.losses import per_record_numpy
 
 #: A model that predicts one class for at least this share of the test rows is degenerate: its gaps mean nothing.
 DEGENERATE_SHARE = 0.99
@@ -95,29 +93,39 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
     """Runs that share data, subgroups and attacks, none of which diverged."""
     data, setting = fleet[0][0].data, fleet[0][0].config.setting
     task, shape = data.task, (len(fleet),)
-    validation, test = (np.stack([t.logits(part) for _, t in fleet]) for part in (data.validation, data.test))
+    train, validation, test = (
+        np.stack([t.logits(part) for _, t in fleet]) for part in (data.train, data.validation, data.test)
+    )
     tested = Predictions(test, data.test.target, task, "test", RunFigures.of([_spent(*one) for one in fleet]))
     chosen = Predictions(validation, data.validation.target, task, "validation")
-    tested_groups, chosen_groups = (data.groups(part, setting.subgroups) for part in ("test", "validation"))
+    learnt = Predictions(train, data.train.target, task, "test")
+    train_groups, tested_groups, chosen_groups = (
+        data.groups(part, setting.subgroups) for part in ("train", "test", "validation")
+    )
     found: list[list[Measurement]] = [[] for _ in fleet]
     rocs: list[list[Roc]] = [[] for _ in fleet]
     exposures: list[list[Exposed]] = [[] for _ in fleet]
-    for one in registry().all("metric"):
-        whole = one.plugin.name in VALIDATION_FAMILIES
-        kept = (f for f in one.plugin.measure(chosen, chosen_groups) if whole or f.metric in VALIDATION_METRICS)
-        _extend(found, measurements(one.plugin.measure(tested, tested_groups), shape, "test"))
+    #: Of the test part, of all runs at once, by metric.
+    known: dict[str, Figure] = {}
+
+    def keep(figures: Iterable[Figure]) -> None:
+        made = list(figures)
+        known.update((figure.metric, figure) for figure in made)
+        _extend(found, measurements(made, shape, "test"))
+
+    families = [one.plugin for one in registry().all("metric")]
+    for family in families:
+        whole = family.name in VALIDATION_FAMILIES
+        kept = (f for f in family.measure(chosen, chosen_groups) if whole or f.metric in VALIDATION_METRICS)
+        keep(family.measure(tested, tested_groups))
+        keep(family.compare(Observed(learnt, train_groups), Observed(tested, tested_groups)))
         _extend(found, measurements(kept, shape, "validation"))
     if setting.attacks:
-        train = np.stack([trained.logits(data.train) for _, trained in fleet])
-        candidates = _candidates(fleet[0][0], train, tested, chosen, chosen_groups)
+        candidates = _candidates(fleet[0][0], learnt, tested, chosen, chosen_groups)
         for part in setting.attacks:
             attack = registry().find("attack", part.name).plugin
-            if isinstance(attack, Audit):
-                _extend(found, (_audited(attack, part.params, *one) for one in fleet))
-                continue
-            if isinstance(attack, Evasion):
-                moved = attack.Params.model_validate(part.params)
-                _extend(found, (measurements(evaded(attack, moved, *one), (), "test")[0] for one in fleet))
+            if isinstance(attack, Probe):
+                _extend(found, (probed(attack, part.params, *one) for one in fleet))
                 continue
             params = attack.Params.model_validate(part.params)
             why, asked = attack.undefined(candidates, params), attack.references(params)
@@ -130,8 +138,10 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
                 scores = np.full(candidates.losses.shape, np.nan)
                 _extend(exposures, [[Exposed(attack=attack.name, statement=why)] for _ in fleet])
             figures, curves = report(attack.name, scores, candidates.members, candidates.groups)
-            _extend(found, measurements(figures, shape, "test"))
+            keep(figures)
             _extend(rocs, curves)
+    for family in families:
+        keep(family.conclude(known))
     return [
         RunResult(
             status="succeeded",
@@ -145,11 +155,9 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
     ]
 
 
-def _audited(audit: Audit[Any], params: dict[str, Any], prepared: Prepared, trained: Trained) -> list[Measurement]:
-    """The figures of an audit; none of a run that claims no epsilon."""
-    if prepared.work.budget is None:
-        return []
-    figures = audit.audit(prepared, trained, audit.Params.model_validate(params))
+def probed(probe: Probe[Any], params: dict[str, Any], prepared: Prepared, trained: Trained) -> list[Measurement]:
+    """What a probe finds of one run."""
+    figures = probe.probe(prepared, trained, probe.Params.model_validate(params))
     return measurements(figures, (), "test")[0]
 
 
@@ -166,21 +174,20 @@ def _spent(prepared: Prepared, trained: Trained) -> tuple[float | None, ...]:
     return trained.seconds, schedule.steps, privacy.epsilon, privacy.delta, privacy.sigma, *accounts
 
 
-def _candidates(one: Prepared, train: Array, tested: Predictions, chosen: Predictions, groups: Groups) -> Target:
+def _candidates(one: Prepared, learnt: Predictions, tested: Predictions, chosen: Predictions, groups: Groups) -> Target:
     """Members are the training rows, non-members the test rows: both drawn from the same strata.
 
     The population beside them is the validation rows, `chosen`, whose subgroups are `groups`.
     """
     data, references = one.data, one.references
-    losses = per_record_numpy(train, data.train.target, data.task)
     target = np.concatenate([data.train.target, data.test.target])
     rows = np.concatenate([data.train.rows, data.test.rows])
     nobody = np.zeros(len(chosen.target), bool)
     of_population = None if references is None else references.of(data.validation.rows)
     return Target(
-        np.concatenate([train, tested.logits], axis=1),
+        np.concatenate([learnt.logits, tested.logits], axis=1),
         target,
-        np.concatenate([losses, tested.losses], axis=1),
+        np.concatenate([learnt.losses, tested.losses], axis=1),
         np.arange(len(target)) < len(data.train),
         data.groups("candidates", one.config.setting.subgroups),
         data.task,

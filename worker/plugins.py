@@ -15,7 +15,7 @@ In which order a run calls them:
    `statistic(norms, state, params)` -> per-record numbers in [0, 1] whose noisy mean the method may use,
    `update(state, statistic, params)` -> the next state.
 5. `Metric.measure(predictions, groups)` on each split asked for; `Attack.score(target)`; for many runs at once.
-   `Evasion.withstood(case, params)` and `Audit.audit(prepared, trained, params)`, run by run.
+   `Probe.probe(prepared, trained, params)`, run by run; then `Metric.conclude(figures)`.
 
 Methods are written in array code that works on numpy arrays and torch tensors alike, with any number of leading
 axes, so that one file serves every engine. They hold no state of their own: the state is a dict of numbers or arrays.
@@ -38,15 +38,14 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from worker.attacks._evasion import Case
     from worker.attacks._target import Target
     from worker.datasets._table import Domain, Table
     from worker.evaluate import Prepared
-    from worker.metrics._predictions import Figure, Groups, Predictions
+    from worker.metrics._predictions import Figure, Groups, Observed, Predictions
     from worker.training.engine import Trained
     from worker.training.objective import Objective
 
-__all__ = ["Attack", "Audit", "Dataset", "Evasion", "Method", "Metric", "Model", "NoParams", "Params", "param"]
+__all__ = ["Attack", "Audit", "Dataset", "Method", "Metric", "Model", "NoParams", "Params", "Probe", "param"]
 
 #: A numpy array, a torch tensor or a number.
 Array = Any
@@ -195,17 +194,27 @@ class Metric(_Plugin[P]):
         never a guess.
         """
 
+    def compare(self, trained: Observed, tested: Observed) -> Iterable[Figure]:
+        """Figures of what is predicted of the training rows beside the test rows, of all runs at once."""
+        return ()
+
+    def conclude(self, figures: Mapping[str, Figure]) -> Iterable[Figure]:
+        """Figures that follow from others of the test part, by metric: of `measure`, `compare` and the attacks."""
+        return ()
+
 
 class Attack(_Plugin[P]):
     """A membership-inference attack: a score per record, higher meaning more likely a member."""
 
     #: The parameter that says how many models it trains: shadow models of a setting, or an audit's own of a run.
     models_param: ClassVar[str | None] = None
+    #: Whether it needs features that are bounded; a study of others is refused when it is submitted.
+    bounded: ClassVar[bool] = False
 
     @classmethod
     def facts(cls) -> AttackFacts:
-        """What is known of its trainings before any."""
-        return AttackFacts(audit=issubclass(cls, Audit), models_param=cls.models_param)
+        """What is known before any training."""
+        return AttackFacts(audit=issubclass(cls, Audit), models_param=cls.models_param, bounded=cls.bounded)
 
     def references(self, params: P) -> int:
         """How many shadow models it wants: trained as the target is, on other splits of the same table."""
@@ -223,47 +232,32 @@ class Attack(_Plugin[P]):
         """
 
 
-class Evasion(Attack[P]):
-    """An attack on predictions: moves rows of the test part, within a bound, so that the trained model errs.
+class Probe(Attack[P]):
+    """Listed among a study's attacks, with metrics of its own: it looks at the trained model and scores no rows."""
 
-    A study lists it among its attacks. Its figures, robust accuracy and what is lost to it, are the same for all of
-    them; it says which rows are still predicted rightly. It has no figures for regression.
-    """
-
-    #: Whether it needs features that are bounded; a study of others is refused when it is submitted.
-    bounded: ClassVar[bool] = False
-
-    @classmethod
-    def facts(cls) -> AttackFacts:
-        """It trains nothing."""
-        return AttackFacts(bounded=cls.bounded)
+    metrics: ClassVar[tuple[MetricInfo, ...]]
 
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
         """Never called."""
-        raise NotImplementedError(f"{self.name} moves rows and scores none.")
+        raise NotImplementedError(f"{self.name} has metrics of its own and scores no rows.")
 
     @abstractmethod
-    def withstood(self, case: Case, params: P) -> torch.Tensor:
-        """`[rows]` whether each row of the case is predicted rightly whatever the attack does to it.
-
-        Torch's generator is seeded from the run before; the same run has the same figures again.
-        """
+    def probe(self, prepared: Prepared, trained: Trained, params: P) -> Iterable[Figure]:
+        """Figures of one run on its test part; none where it does not apply."""
 
 
-class Audit(Attack[P]):
+class Audit(Probe[P]):
     """A test of the claimed epsilon: trains anew with records of its own and bounds epsilon from below.
 
-    A study lists it among its attacks. It has metrics of its own instead of an attack's, and scores no rows.
-    It trains once for each run, or as often as the parameter says that `models_param` names.
+    It trains once for each private run, or as often as the parameter says that `models_param` names.
     """
 
-    metrics: ClassVar[tuple[MetricInfo, ...]]
     #: Most of its models that are trained, and kept, at the same time.
     at_once: ClassVar[int] = 1
 
-    def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
-        """Never called."""
-        raise NotImplementedError(f"{self.name} is an audit: it trains its own models and scores no rows.")
+    def probe(self, prepared: Prepared, trained: Trained, params: P) -> Iterable[Figure]:
+        """Nothing of a run that claims no epsilon."""
+        return () if prepared.work.budget is None else self.audit(prepared, trained, params)
 
     @abstractmethod
     def audit(self, prepared: Prepared, trained: Trained, params: P) -> Iterable[Figure]:

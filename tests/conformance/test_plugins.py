@@ -1,6 +1,7 @@
 """What holds for every plugin that is found, whoever wrote it."""
 
 import re
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -16,8 +17,8 @@ from worker.attacks._target import Shadows, Target
 from worker.catalogue import build_catalogue
 from worker.datasets._table import TABULAR
 from worker.metrics._figures import measurements
-from worker.metrics._predictions import Groups, Predictions, RunFigures
-from worker.plugins import Audit, Evasion
+from worker.metrics._predictions import Figure, Groups, Observed, Predictions, RunFigures
+from worker.plugins import Probe
 from worker.registry import PACKAGES, registry
 from worker.testing import toy_table, toy_work
 from worker.training.losses import per_record_numpy
@@ -28,8 +29,8 @@ NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 
 
 def of(kind):
-    # Audits and attacks on predictions are listed as attacks and score nothing.
-    kept = [found for found in registry().all(kind) if not isinstance(found.plugin, Audit | Evasion)]
+    # Probes are listed as attacks and score nothing.
+    kept = [found for found in registry().all(kind) if not isinstance(found.plugin, Probe)]
     return pytest.mark.parametrize("found", kept, ids=lambda found: found.plugin.name)
 
 
@@ -153,6 +154,22 @@ def test_a_method_trains_a_tiny_model(found, task):
         assert len(series.steps) == len(series.values)
 
 
+def everything(family, predictions, groups):
+    """What a family measures of the test part, of it beside other rows, and from the figures of all families."""
+    learnt = replace(predictions, logits=predictions.logits * np.float32(1.5))
+
+    def own_of(one):
+        observed = Observed(learnt, groups), Observed(predictions, groups)
+        return [*one.measure(predictions, groups), *one.compare(*observed)]
+
+    known = {figure.metric: figure for one in registry().all("metric") for figure in own_of(one.plugin)}
+    advantage = predictions.losses.mean(axis=-1)[..., None].repeat(len(groups.names), axis=-1) / 100
+    for name in ("lira_advantage", "loss_threshold_advantage"):
+        known[name] = Figure(name, groups.names, advantage, groups.sizes)
+    own = own_of(family)
+    return [*own, *family.conclude(known)]
+
+
 @of("metric")
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_family_measures_what_it_declares(found, task):
@@ -163,7 +180,7 @@ def test_a_family_measures_what_it_declares(found, task):
     spent = RunFigures(1.0, 10, 1.0, 1e-5, 2.0)
     declared = {m.name: m for m in found.plugin.metrics}
     predictions = Predictions(logits, table.target, table.task, "test", spent)
-    (measured,) = measurements(found.plugin.measure(predictions, groups), (), "test")
+    (measured,) = measurements(everything(found.plugin, predictions, groups), (), "test")
     if task == "binary":
         assert {m.metric for m in measured} == set(declared)
     for m in measured:
@@ -188,7 +205,7 @@ def test_a_family_measures_several_runs_as_each_alone(found, task):
     def measured(*runs):
         spent = RunFigures.of([rows[run] for run in runs])
         predictions = Predictions(logits[list(runs)], table.target, table.task, "test", spent)
-        return measurements(found.plugin.measure(predictions, groups), (len(runs),), "test")
+        return measurements(everything(found.plugin, predictions, groups), (len(runs),), "test")
 
     together = measured(*range(5))
     for run in range(5):

@@ -14,7 +14,7 @@ from worker.attacks.one_run_audit import likelihood, sizes
 from worker.attacks.step_audit import PLUGIN as STEP
 from worker.catalogue import build_catalogue
 from worker.datasets._prepared import Data
-from worker.evaluate import Prepared, _audited
+from worker.evaluate import Prepared, probed
 from worker.methods.adaptive_dp_sgd import PLUGIN as ADAPTIVE
 from worker.methods.dp_sgd import PLUGIN as DP_SGD
 from worker.methods.sgd import PLUGIN as SGD
@@ -46,7 +46,7 @@ def prepared(method=DP_SGD, epsilon=1.0, seed=0, **training):
 def found(audit, one, trained=None, **params):
     """Measurements by the last part of their names; `trained` stands for the run's own model."""
     trained = trained or SimpleNamespace(engine="opacus")
-    measured = _audited(audit, params, one, trained)
+    measured = probed(audit, params, one, trained)
     return {m.metric.removeprefix(f"{audit.name}_"): m for m in measured}
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from worker.attacks import auto_attack, fgsm, pgd_attack
-from worker.attacks._evasion import Case, chosen, evaded
+from worker.attacks._evasion import Case, chosen
 from worker.datasets._prepared import Data
 from worker.datasets._table import TABULAR, Domain
 from worker.methods import pgd, sgd, trades
@@ -116,7 +116,8 @@ def test_adversarial_training_withstands_more():
     numeric = np.clip(np.column_stack([strong, weak]), 0, 1).astype(np.float32)
     table = replace(
         toy_table(1500), target=target, numeric=numeric, numeric_names=tuple(f"x{i}" for i in range(41)),
-        categorical=np.zeros((1500, 0), np.int32), categories=(), categorical_names=(), domain=Domain(bounds=(0.0, 1.0)),
+        categorical=np.zeros((1500, 0), np.int32), categories=(), categorical_names=(),
+        domain=Domain(bounds=(0.0, 1.0)),
     )  # fmt: skip
     left, clean = {}, {}
     for name, method, params in (
@@ -178,7 +179,7 @@ def prepared(trained):
 def test_figures_are_those_of_a_naive_count(trained):
     run, one = prepared(trained)
     params = fgsm.PLUGIN.Params(perturbation=0.03, rows=120)
-    robust, lost = evaded(fgsm.PLUGIN, params, run, one)
+    robust, lost = fgsm.PLUGIN.probe(run, one, params)
     places = chosen(run.work.streams, len(run.data.test), 120)
     assert len(set(places.tolist())) == 120
     case = cases(trained).at(torch.from_numpy(places))
@@ -198,7 +199,7 @@ def test_the_same_run_has_the_same_figures_and_leaves_torchs_generator_alone(tra
     torch.manual_seed(5)
     wanted = torch.rand(3)
     torch.manual_seed(5)
-    both = [[figure.value for figure in evaded(pgd_attack.PLUGIN, params, run, one)] for _ in range(2)]
+    both = [[figure.value for figure in pgd_attack.PLUGIN.probe(run, one, params)] for _ in range(2)]
     assert np.array_equal(both[0], both[1])
     assert torch.equal(torch.rand(3), wanted)
 
@@ -213,4 +214,4 @@ def test_rows_that_are_attacked_follow_from_the_seed():
 def test_regression_has_no_figures():
     work = toy_work(sgd.PLUGIN, table=toy_table(100, task="regression"))
     run = SimpleNamespace(data=Data.of(toy_table(100, task="regression"), 0), work=work)
-    assert list(evaded(fgsm.PLUGIN, fgsm.PLUGIN.Params(), run, None)) == []
+    assert list(fgsm.PLUGIN.probe(run, None, fgsm.PLUGIN.Params())) == []

@@ -12,11 +12,13 @@ from worker.datasets._table import SensitiveAttribute
 from worker.metrics import _intervals as intervals
 from worker.metrics import _ranking as ranking
 from worker.metrics._figures import Figure, measurements
-from worker.metrics._predictions import Groups, Predictions, RunFigures
+from worker.metrics._predictions import Groups, Observed, Predictions, RunFigures
 from worker.metrics.classification import BINS
 from worker.metrics.classification import PLUGIN as CLASSIFICATION
 from worker.metrics.cost import PLUGIN as COST
 from worker.metrics.gaps import PLUGIN as GAPS
+from worker.metrics.generalisation import PLUGIN as GENERALISATION
+from worker.metrics.membership_trade_off import PLUGIN as TRADE_OFF
 from worker.testing import toy_table
 from worker.training.losses import per_record_numpy
 
@@ -77,7 +79,7 @@ def test_binary_metrics_equal_those_of_scikit_learn(case):
         assert values["tpr"] == (pytest.approx(tp / (tp + fn)) if tp + fn else None)
         assert values["fpr"] == (pytest.approx(fp / (fp + tn)) if fp + tn else None)
         both = len(set(y)) == 2
-        assert values["balanced_accuracy"] == (pytest.approx(sk.balanced_accuracy_score(y, guess)) if both else None)
+        assert values["balanced_accuracy"] == (pytest.approx(sk.balanced_sk.accuracy_score(y, guess)) if both else None)
         assert values["f1"] == (pytest.approx(sk.f1_score(y, guess)) if tp + fp + fn else None)
         assert values["auroc"] == (pytest.approx(sk.roc_auc_score(y, margin)) if both else None)
         assert values["calibration_error"] == pytest.approx(naive_calibration_error(probability[:, 1], y))
@@ -345,3 +347,49 @@ def test_cost_of_a_run_that_is_not_private_is_undefined_and_not_large():
     assert found["epsilon", "all"].value is None
     assert found["steps", "all"].value == 10
     assert not list(COST.measure(Predictions(predictions.logits, table.target, "binary", "validation", spent), groups))
+
+
+def test_generalisation_is_the_difference_of_two_parts():
+    random = np.random.default_rng(4)
+    table = toy_table(500)
+    parts, groups = [], []
+    for rows, scale in ((np.arange(0, 300), 3.0), (np.arange(300, 500), 1.0)):
+        logits = (scale * np.eye(2)[table.target[rows]] + random.normal(size=(len(rows), 2))).astype(np.float32)
+        parts.append(Predictions(logits, table.target[rows], "binary"))
+        groups.append(Groups.of(table.attributes, [["sex"]], rows))
+    train, test = (Observed(*pair) for pair in zip(parts, groups, strict=True))
+    found = {figure.metric: figure for figure in GENERALISATION.compare(train, test)}
+    for column in range(3):
+        inside, outside = groups[0].masks[column], groups[1].masks[column]
+        right = [
+            sk.accuracy_score(p.target[m], p.logits[m].argmax(1)) for p, m in zip(parts, (inside, outside), strict=True)
+        ]
+        losses = [
+            sk.log_loss(p.target[m], special.softmax(p.logits[m].astype(float), axis=1))
+            for p, m in zip(parts, (inside, outside), strict=True)
+        ]
+        assert found["train_accuracy"].value[column] == pytest.approx(right[0])
+        assert found["generalisation_gap"].value[column] == pytest.approx(right[0] - right[1])
+        assert found["loss_generalisation_gap"].value[column] == pytest.approx(losses[1] - losses[0])
+        assert found["generalisation_gap"].n[column] == min(inside.sum(), outside.sum())
+        error = np.sqrt(
+            right[0] * (1 - right[0]) / (inside.sum() - 1) + right[1] * (1 - right[1]) / (outside.sum() - 1)
+        )
+        width = found["generalisation_gap"].high[column] - found["generalisation_gap"].low[column]
+        assert width == pytest.approx(2 * 1.959964 * error, rel=1e-5)
+
+
+def test_p1_takes_the_strongest_attack():
+    def figure(name, *values):
+        return Figure(name, ("all", "sex=Female"), np.array(values), np.array([100, 50]))
+
+    figures = {
+        "accuracy": figure("accuracy", 0.9, 0.8),
+        "lira_advantage": figure("lira_advantage", 0.3, np.nan),
+        "loss_threshold_advantage": figure("loss_threshold_advantage", 0.1, -0.05),
+        "one_run_audit_epsilon": figure("one_run_audit_epsilon", 9.0, 9.0),
+    }
+    found = {one.metric: one.value.tolist() for one in TRADE_OFF.conclude(figures)}
+    assert found["highest_advantage"] == [0.3, -0.05]
+    assert found["p1"] == pytest.approx([2 * 0.9 * 0.7 / (0.9 + 0.7), 2 * 0.8 * 1 / 1.8])
+    assert list(TRADE_OFF.conclude({"accuracy": figures["accuracy"]})) == []

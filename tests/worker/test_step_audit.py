@@ -9,7 +9,7 @@ from scipy import stats
 
 from worker.attacks.step_audit import PLUGIN, StepAuditParams
 from worker.datasets._prepared import Data
-from worker.evaluate import Prepared, _audited
+from worker.evaluate import Prepared, probed
 from worker.methods.dp_sgd import PLUGIN as DP_SGD
 from worker.methods.dpsgd_f import PLUGIN as DPSGD_F
 from worker.models.mlp import MlpParams
@@ -210,7 +210,7 @@ def prepared(method=DP_SGD, epsilon=1.0, seed=0, streams=None, **training):
 
 
 def audited(one, engine, **params):
-    measured = _audited(PLUGIN, params, one, SimpleNamespace(engine=engine))
+    measured = probed(PLUGIN, params, one, SimpleNamespace(engine=engine))
     return {m.metric.removeprefix(f"{PLUGIN.name}_"): m for m in measured}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from worker.datasets._table import Domain
 from worker.metrics._figures import Figure
 from worker.metrics._groups import Groups
 from worker.metrics._intervals import normal, share, wilson
-from worker.plugins import Evasion, Params, param
+from worker.plugins import Params, Probe, param
 from worker.training.adversary import Ball
 from worker.training.streams import Purpose, Streams, words
 
@@ -51,6 +52,9 @@ class EvasionParams(Params):
     def ball(self, case: Case) -> Ball:
         """Where each row may be moved to."""
         return Ball(self.norm, self.perturbation, case.domain.bounds)
+
+
+E = TypeVar("E", bound=EvasionParams)
 
 
 @dataclass(frozen=True)
@@ -100,28 +104,41 @@ def metrics_of_evasion(name: str, title: str) -> tuple[MetricInfo, ...]:
     )
 
 
-def evaded(attack: Evasion[Any], params: EvasionParams, prepared: Prepared, trained: Trained) -> Iterator[Figure]:
-    """Robust accuracy with Wilson's interval, and the accuracy lost with a normal one, overall and per subgroup."""
-    data, work = prepared.data, prepared.work
-    if data.task == "regression":
-        return
-    places = chosen(work.streams, len(data.test), params.rows)
-    rows = data.test.at(places)
-    model = trained.module()
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    case = Case(model, torch.from_numpy(rows.features), torch.from_numpy(rows.target), data.domain)
-    with torch.random.fork_rng(devices=[]):
-        low, high = words(work.streams.own, Purpose.EVASION, 0, 2)
-        torch.manual_seed(int(low) | int(high) << 32 & (2**63 - 1))
-        before = case.right(case.features)
-        after = attack.withstood(case, params) & before
-    groups = Groups.of(data.attributes, prepared.config.setting.subgroups, rows.rows)
-    n, kept = groups.sizes, groups.sums(after.numpy().astype(np.float64))
-    yield Figure(f"{attack.name}_robust_accuracy", groups.names, share(kept, n), n, *wilson(kept, n))
-    mean, variance = groups.moments((before & ~after).numpy().astype(np.float64))
-    interval = normal(mean, share(variance, n), 0.0, 1.0)
-    yield Figure(f"{attack.name}_robust_gap", groups.names, mean, n, *interval)
+class Evasion(Probe[E]):
+    """An attack on predictions: moves rows of the test part, within a bound, so that the trained model errs.
+
+    Its figures, robust accuracy and what is lost to it, are the same for all of them; it says which rows are still
+    predicted rightly. It has no figures for regression.
+    """
+
+    def probe(self, prepared: Prepared, trained: Trained, params: E) -> Iterator[Figure]:
+        """Robust accuracy with Wilson's interval, and the accuracy lost with a normal one, overall and per subgroup."""
+        data, work = prepared.data, prepared.work
+        if data.task == "regression":
+            return
+        rows = data.test.at(chosen(work.streams, len(data.test), params.rows))
+        model = trained.module()
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        case = Case(model, torch.from_numpy(rows.features), torch.from_numpy(rows.target), data.domain)
+        with torch.random.fork_rng(devices=[]):
+            low, high = words(work.streams.own, Purpose.EVASION, 0, 2)
+            torch.manual_seed(int(low) | int(high) << 32 & (2**63 - 1))
+            before = case.right(case.features)
+            after = self.withstood(case, params) & before
+        groups = Groups.of(data.attributes, prepared.config.setting.subgroups, rows.rows)
+        n, kept = groups.sizes, groups.sums(after.numpy().astype(np.float64))
+        yield Figure(f"{self.name}_robust_accuracy", groups.names, share(kept, n), n, *wilson(kept, n))
+        mean, variance = groups.moments((before & ~after).numpy().astype(np.float64))
+        interval = normal(mean, share(variance, n), 0.0, 1.0)
+        yield Figure(f"{self.name}_robust_gap", groups.names, mean, n, *interval)
+
+    @abstractmethod
+    def withstood(self, case: Case, params: E) -> torch.Tensor:
+        """`[rows]` whether each row of the case is predicted rightly whatever the attack does to it.
+
+        Torch's generator is seeded from the run before; the same run has the same figures again.
+        """
 
 
 def chosen(streams: Streams, rows: int, most: int) -> np.ndarray[Any, np.dtype[np.int64]]:

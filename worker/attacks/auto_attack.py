@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from worker.attacks._evasion import Case, EvasionParams
-from worker.plugins import Evasion, param
+from worker.attacks._evasion import Case, Evasion, EvasionParams, metrics_of_evasion
+from worker.plugins import param
 
 #: With fewer classes the difference-of-logits-ratio losses are not defined: they use the third, or fourth, largest.
 CLASSES_OF_DLR, CLASSES_OF_TARGETED = 3, 4
@@ -52,6 +52,7 @@ class AutoAttack(Evasion[AutoAttackParams]):
     citation = "Croce and Hein 2020, Reliable evaluation of adversarial robustness with an ensemble of attacks, ICML"
     bounded = True
     Params = AutoAttackParams
+    metrics = metrics_of_evasion(name, title)
 
     def withstood(self, case: Case, params: AutoAttackParams) -> torch.Tensor:
         """Whether each row is predicted rightly at what every attack found."""

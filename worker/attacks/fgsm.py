@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from worker.attacks._evasion import Case, EvasionParams
-from worker.plugins import Evasion
+from worker.attacks._evasion import Case, Evasion, EvasionParams, metrics_of_evasion
 from worker.training.adversary import ascend
 
 
@@ -17,6 +16,7 @@ class Fgsm(Evasion[EvasionParams]):
     summary = "Moves each test row once, as far as allowed, along the gradient of its loss."
     citation = "Goodfellow, Shlens and Szegedy 2015, Explaining and harnessing adversarial examples, ICLR"
     Params = EvasionParams
+    metrics = metrics_of_evasion(name, title)
 
     def withstood(self, case: Case, params: EvasionParams) -> torch.Tensor:
         """Whether each row is predicted rightly after the step."""

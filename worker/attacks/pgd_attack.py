@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from worker.attacks._evasion import Case, EvasionParams
-from worker.plugins import Evasion, param
+from worker.attacks._evasion import Case, Evasion, EvasionParams, metrics_of_evasion
+from worker.plugins import param
 from worker.training.adversary import ascend
 
 
@@ -32,6 +32,7 @@ class PgdAttack(Evasion[PgdAttackParams]):
     summary = "Moves each test row along the gradient of its loss in many small steps, from several random starts."
     citation = "Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, ICLR"
     Params = PgdAttackParams
+    metrics = metrics_of_evasion(name, title)
 
     def withstood(self, case: Case, params: PgdAttackParams) -> torch.Tensor:
         """Whether each row is predicted rightly at every point that was tried."""

@@ -36,6 +36,7 @@ from worker.training.streams import Purpose, shared_key, words
 log = get_logger(__name__)
 
 Array = np.ndarray[Any, Any]
+Part = Literal["train", "validation", "test", "candidates"]
 PARTS = ("train", "validation", "test")
 ARRAYS = ("rows", "numeric", "active", "target")
 #: What the folder may hold, in bytes; the least recently used data go first. Larger data stay in memory.
@@ -106,11 +107,12 @@ class Data:
             )
         return self._samples[key]
 
-    def groups(self, part: Literal["validation", "test", "candidates"], choices: Sequence[Sequence[str]]) -> Groups:
+    def groups(self, part: Part, choices: Sequence[Sequence[str]]) -> Groups:
         """Subgroups of a part, found once for all runs; an attack's candidates are training rows, then test rows."""
         key = (part, *map(tuple, choices))
         if key not in self._groups:
             rows = {
+                "train": self.train.rows,
                 "validation": self.validation.rows,
                 "test": self.test.rows,
                 "candidates": np.concatenate([self.train.rows, self.test.rows]),

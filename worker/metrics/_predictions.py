@@ -16,7 +16,7 @@ from worker.metrics._figures import Figure
 from worker.metrics._groups import Array, Flags, Floats, Groups
 from worker.training.losses import per_record_numpy, predicted_class
 
-__all__ = ["Array", "Figure", "Flags", "Floats", "Groups", "Predictions", "RunFigures"]
+__all__ = ["Array", "Figure", "Flags", "Floats", "Groups", "Observed", "Predictions", "RunFigures"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,11 @@ class Predictions:
     def correct(self) -> Flags:
         """`[..., rows]` whether the predicted class is the right one."""
         return np.asarray(self.predicted == self.target)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One part of the data: what models predict of it, and its subgroups."""
+
+    predictions: Predictions
+    groups: Groups
