@@ -248,6 +248,12 @@ export type AttackFacts = {
      * Parameter that says how many models it trains.
      */
     models_param?: string | null;
+    /**
+     * Bounded
+     *
+     * Whether the features have to be bounded, as those of images are.
+     */
+    bounded?: boolean;
 };
 
 /**
@@ -1214,6 +1220,25 @@ export type DatasetFacts = {
      * Attributes
      */
     attributes?: Array<Attribute>;
+    /**
+     * Bounds
+     *
+     * Least and greatest value of a feature, where all have the same.
+     */
+    bounds?: [
+        number,
+        number
+    ] | null;
+    /**
+     * Image
+     *
+     * Channels, height and width, where each row is an image.
+     */
+    image?: [
+        number,
+        number,
+        number
+    ] | null;
     /**
      * Licence
      */
@@ -2764,7 +2789,7 @@ export type MetricInfo = {
     /**
      * Kind
      */
-    kind?: 'utility' | 'fairness' | 'privacy' | 'attack' | 'cost';
+    kind?: 'utility' | 'fairness' | 'robustness' | 'privacy' | 'attack' | 'cost';
 };
 
 /**
@@ -2783,6 +2808,20 @@ export type ModelChoice = {
     params?: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * ModelFacts
+ *
+ * Which data an architecture is made for.
+ */
+export type ModelFacts = {
+    /**
+     * Images
+     *
+     * Whether it takes images and nothing else.
+     */
+    images?: boolean;
 };
 
 /**
@@ -3493,6 +3532,7 @@ export type Plugin = {
         [key: string]: unknown;
     };
     dataset?: DatasetFacts | null;
+    model?: ModelFacts | null;
     method?: MethodFacts | null;
     attack?: AttackFacts | null;
 };
