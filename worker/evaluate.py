@@ -167,11 +167,11 @@ def _extend(lists: Sequence[list[T]], more: Iterable[Iterable[T]]) -> None:
 
 
 def _spent(prepared: Prepared, trained: Trained) -> tuple[float | None, ...]:
-    schedule, privacy = prepared.work.schedule, prepared.work.budget
-    if privacy is None:
-        return trained.seconds, schedule.steps, *(None,) * 9
-    accounts = side_by_side(privacy, schedule)
-    return trained.seconds, schedule.steps, privacy.epsilon, privacy.delta, privacy.sigma, *accounts
+    schedule, privacy, data = prepared.work.schedule, prepared.work.budget, prepared.data
+    claimed = (None,) * 3 if privacy is None else (privacy.epsilon, privacy.delta, privacy.sigma)
+    accounts = (None,) * 6 if privacy is None else side_by_side(privacy, schedule)
+    rows = (len(data.train), len(data.test), len(data.validation), len(data.inference or ()))
+    return trained.seconds, schedule.steps, *claimed, *accounts, *rows
 
 
 def _candidates(one: Prepared, learnt: Predictions, tested: Predictions, chosen: Predictions, groups: Groups) -> Target:

@@ -34,6 +34,10 @@ class RunFigures:
     sigma_rdp: Any = np.nan
     sigma_prv: Any = np.nan
     sigma_pld: Any = np.nan
+    rows_members: Any = np.nan
+    rows_others: Any = np.nan
+    rows_validation: Any = np.nan
+    rows_inference: Any = np.nan
 
     @classmethod
     def of(cls, runs: Sequence[tuple[float | None, ...]]) -> RunFigures:

@@ -2,10 +2,10 @@ import { Text, Title } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { Catalogue, Plugin, RunDetail } from '~/api'
 import { catalogueQuery } from '~/data/queries'
-import { words } from '~/lib/format'
+import { integer, words } from '~/lib/format'
 import { type Fact, Facts } from './Facts'
 import { paramFacts } from './paramFacts'
-import { Term } from './Term'
+import { MetricTerm, Term } from './Term'
 
 type Section = { key: string; title: string; facts: Fact[] }
 type Part = RunDetail['setting']['method']
@@ -25,6 +25,7 @@ function sections(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
     { key: 'training', title: 'Training', facts: paramFacts(setting.training, catalogue?.training_schema) },
     part('model', 'Model', setting.model),
     part('dataset', 'Data set', setting.dataset),
+    ...roles(run, catalogue),
     ...setting.attacks.map((attack) => part('attack', null, attack)),
     {
       key: 'identity',
@@ -41,6 +42,18 @@ function sections(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
       ],
     },
   ]
+}
+
+/** How many rows have which role; runs measured before roles were recorded have none. */
+function roles(run: RunDetail, catalogue: Catalogue | undefined): Section[] {
+  const known = catalogue?.metrics.filter((metric) => metric.family === 'roles') ?? []
+  const facts = known.flatMap(({ name, title }) => {
+    const value = run.measurements.find((one) => one.metric === name)?.value
+    return value
+      ? [{ key: name, name: <MetricTerm name={name}>{title}</MetricTerm>, value: integer(value) }]
+      : []
+  })
+  return facts.length ? [{ key: 'roles', title: 'Rows by role, no row in two', facts }] : []
 }
 
 /** Everything that decides the run, by part, in the words of the catalogue. */
