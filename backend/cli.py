@@ -346,7 +346,7 @@ def show_review(review_id: ReviewId, url: Url = DEFAULT_URL) -> None:
     lines += [f"  {setting.label} ({len(setting.runs)} runs)" for setting in one.compared]
     if one.decisions:
         lines += ["", "Decisions:"]
-        lines += [f"  {d.person} ({d.role or 'no member'}): {d.decision}. {d.reason}" for d in one.decisions]
+        lines += [f"  {d.person} ({d.by()}): {d.decision}. {d.reason}" for d in one.decisions]
     lines += ["", one.newer.sentence, one.verification.sentence, f"head {one.verification.head}"]
     print("\n".join(_printable(line) for line in lines))
 

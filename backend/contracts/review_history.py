@@ -25,6 +25,7 @@ from backend.contracts.reviews import (
     Role,
     Scale,
     Thread,
+    Verdict,
     Verification,
 )
 from backend.contracts.runs import canonical_hash
@@ -199,6 +200,17 @@ class TaskState:
         return sorted(range(1, len(self.items) + 1), key=key)
 
 
+@dataclass(frozen=True)
+class Made:
+    """A decision as it was made."""
+
+    number: int
+    decision: Verdict
+    reason: str
+    role: Role
+    created_at: datetime
+
+
 @dataclass
 class State:
     """A review as its history makes it."""
@@ -211,7 +223,8 @@ class State:
     authors_ever: set[str] = field(default_factory=set)
     threads: dict[int, Thread] = field(default_factory=dict)
     thread_of: dict[int, int] = field(default_factory=dict)
-    standing: dict[str, tuple[str, str, datetime]] = field(default_factory=dict)
+    #: Each person's decision that stands.
+    standing: dict[str, Made] = field(default_factory=dict)
     tasks: dict[int, TaskState] = field(default_factory=dict)
     unreadable: list[int] = field(default_factory=list)
 
@@ -222,17 +235,30 @@ class State:
                 {
                     "person": person,
                     "role": self.members.get(person),
-                    "decision": decision,
-                    "reason": reason,
-                    "created_at": at,
-                    "counts": decision != "approve" or self._may_approve(person),
+                    "given_as": made.role,
+                    "decision": made.decision,
+                    "reason": made.reason,
+                    "created_at": made.created_at,
+                    "counts": self._counts(person, made),
                 }
             )
-            for person, (decision, reason, at) in sorted(self.standing.items(), key=lambda one: one[1][2])
+            for person, made in sorted(self.standing.items(), key=lambda one: one[1].number)
         ]
 
-    def _may_approve(self, person: str) -> bool:
-        return self.members.get(person) == "approver" and person not in self.authors_ever
+    def _counts(self, person: str, made: Made) -> bool:
+        """An approval is one only of who was an approver then: an author cannot make an opinion into a signature."""
+        if made.decision != "approve":
+            return True
+        return {made.role, self.members.get(person)} == {"approver"} and person not in self.authors_ever
+
+    def must_decide(self, person: str) -> bool:
+        """Whether an approver has not yet said anything that counts."""
+        made = self.standing.get(person)
+        return (
+            self.members.get(person) == "approver"
+            and person not in self.authors_ever
+            and (made is None or not self._counts(person, made))
+        )
 
     def approvals(self) -> int:
         """Approvals that count."""
@@ -240,12 +266,12 @@ class State:
 
     def objection(self, person: str) -> str | None:
         """The rejection or request for changes of this person that stands."""
-        decision = self.standing.get(person)
-        return decision[0] if decision is not None and decision[0] != "approve" else None
+        made = self.standing.get(person)
+        return made.decision if made is not None and made.decision != "approve" else None
 
     def status(self) -> ReviewStatus:
         """A rejection outweighs a request for changes, which outweighs approvals."""
-        standing = {decision for decision, _, _ in self.standing.values()}
+        standing = {made.decision for made in self.standing.values()}
         if "reject" in standing:
             return "rejected"
         if "request_changes" in standing:
@@ -336,7 +362,8 @@ def _member_removed(state: State, entry: Entry) -> None:
 
 
 def _decided(state: State, entry: Entry) -> None:
-    state.standing[entry.person] = (entry.data["decision"], entry.data["reason"], entry.created_at)
+    data = entry.data
+    state.standing[entry.person] = Made(entry.number, data["decision"], data["reason"], data["role"], entry.created_at)
 
 
 def _withdrew(state: State, entry: Entry) -> None:

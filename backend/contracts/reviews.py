@@ -345,10 +345,17 @@ class Decision(Contract):
 
     person: str
     role: Role | None = Field(description="The person's role now, None: no longer a member.")
+    given_as: Role = Field(description="The role in which it was made.")
     decision: Verdict
     reason: str
     created_at: datetime
-    counts: bool = Field(description="Whether it has weight: an approval only of an approver.")
+    counts: bool = Field(description="Whether it has weight: an approval only if made by an approver who still is one.")
+
+    def by(self) -> str:
+        """The role in which it was made, and what became of it."""
+        if self.role is None:
+            return "no longer a member"
+        return self.given_as if self.role == self.given_as else f"as {self.given_as}, now {self.role}"
 
 
 class ReviewEvent(Contract):

@@ -133,6 +133,27 @@ def test_required_approvals_are_counted_of_approvers_alone(client, study):
     assert act("D", "approve")["status"] == "approved"
 
 
+def test_an_opinion_is_not_made_into_an_approval_by_a_change_of_role(client, study):
+    members = [{"name": "D", "role": "reviewer"}]
+    review = new(client, study, members=members).json()["id"]
+
+    def act(person, path, body, method="PUT"):
+        return client.request(method, f"/api/reviews/{review}{path}", json=body, headers=by(person)).json()
+
+    approval = {"decision": "approve", "reason": "Fine by me."}
+    act("D", "/decisions", approval, "POST")
+    promoted = act("Ada", "/members", {"name": "D", "role": "approver"})
+    assert (promoted["status"], promoted["approvals"]) == ("open", 0)
+    (made,) = promoted["decisions"]
+    assert (made["role"], made["given_as"], made["counts"]) == ("approver", "reviewer", False)
+    asked = client.get("/api/reviews", headers=by("D")).json()["items"][0]["asked"]
+    assert asked == ["Approve, ask for changes or reject."]
+    assert act("D", "/decisions", approval, "POST")["status"] == "approved"
+    # Nor does an approval outlive the role it was given in.
+    assert act("Ada", "/members", {"name": "D", "role": "reviewer"})["status"] == "open"
+    assert act("Ada", "/members", {"name": "D", "role": "approver"})["status"] == "approved"
+
+
 @pytest.mark.parametrize(
     ("person", "method", "path", "body", "said"),
     [

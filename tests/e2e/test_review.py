@@ -14,7 +14,7 @@ from tests.e2e._server import running, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECONDS = 1_000
-ADA, BEN = "Ada Lovelace", "Ben <b>Okri</b>"
+ADA, BEN, CLEO, DAN = "Ada Lovelace", "Ben <b>Okri</b>", "Cleo", "Dan"
 STUDY = {
     "name": "To be reviewed",
     "dataset": {"name": "adult", "params": {"limit": 2000}, "subgroups": ["sex", "race"]},
@@ -329,3 +329,94 @@ def test_everybody_can_read_a_review(server, axe, study, settings, visitor, sche
         page.wait_for_load_state("networkidle")
         assert axe(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+
+
+def test_three_people_two_approvals_and_every_anchor(server, study, settings, visitor):
+    ada = visitor(ADA)
+    ada.goto(f"/reviews/new?jobs={study['id']}&settings={settings[0]},{settings[1]}")
+    expect(ada.get_by_text("2 of at most 6 chosen")).to_be_visible(timeout=30 * SECONDS)
+    ada.get_by_role("textbox", name="Title").fill("Two signatures")
+    for name, role in ((CLEO, "approver"), (DAN, "reviewer")):
+        ada.get_by_role("combobox", name="Name").fill(name)
+        ada.get_by_role("combobox", name="As").select_option(role)
+        ada.get_by_role("button", name="Add member").click()
+    ada.get_by_role("textbox", name="Required approvals").fill("2")
+    expect(ada.get_by_text("There is only 1 approver")).to_be_visible()
+    # A name that was typed and not yet added is asked about, not lost.
+    ada.get_by_role("combobox", name="As").select_option("approver")
+    ada.get_by_role("combobox", name="Name").fill(BEN)
+    ada.get_by_role("button", name="Freeze the numbers and start").click()
+    expect(ada.get_by_text("Add this member, or clear the name.")).to_be_visible()
+    ada.get_by_role("button", name="Add member").click()
+    ada.get_by_role("button", name="Freeze the numbers and start").click()
+    expect(ada.get_by_role("heading", level=1)).to_have_text("Two signatures")
+    expect(ada.get_by_text("0 of 2 approvals.").first).to_be_visible()
+    address = ada.url
+
+    # A comment about a run, a group, a chart and a selection, each found again by what it is about.
+    threads = ada.get_by_role("list", name="Threads")
+    ada.get_by_text("Runs, hashes and versions that were frozen").click()
+    ada.get_by_role("button", name="Comment on Run of A, seed 0").click()
+    comment(ada, f"What happened here, @{CLEO}?")
+    expect(threads.get_by_role("button", name="Run of A, seed 0")).to_be_visible()
+    ada.get_by_role("button", name=re.compile("^Comment on Female")).first.click()
+    comment(ada, "The smaller group")
+    expect(threads.get_by_role("button", name="Female", exact=True)).to_be_visible()
+    ada.get_by_role("button", name="Comment on Chart: Subgroups").click()
+    comment(ada, "Look at the chart")
+    expect(threads.get_by_role("button", name="Chart: Subgroups")).to_be_visible()
+    ada.get_by_role("button", name=re.compile("^About: ")).click()
+    ada.get_by_role("menuitem", name="Settings A, B").click()
+    comment(ada, "Both together")
+    expect(threads.get_by_role("button", name="Settings A, B")).to_be_visible()
+    expect(threads.get_by_role("button", name="Answer")).to_have_count(4)
+    threads.get_by_role("button", name="Female", exact=True).click()
+    expect(threads.get_by_role("listitem")).to_have_count(1)
+    expect(threads).to_contain_text("The smaller group")
+    ada.get_by_role("button", name="Threads about everything").click()
+
+    # Who was mentioned is told, and the notice leads there.
+    cleo = visitor(CLEO)
+    cleo.goto("/studies")
+    cleo.get_by_role("button", name=re.compile("^Notifications, 3 new")).last.click()
+    notice = cleo.get_by_role("dialog", name="Notifications")
+    expect(notice).to_contain_text(f"{ADA} made you an approver of the review 'Two signatures': please approve")
+    notice.get_by_role("link", name=re.compile(f"{ADA} mentions you in the review 'Two signatures'")).click()
+    expect(cleo).to_have_url(address)
+
+    # A reviewer is heard and does not count.
+    dan = visitor(DAN)
+    dan.goto(address)
+    expect(dan.get_by_text("your approval is shown but does not count")).to_be_visible()
+    decide(dan, "Approve", "Fine by me")
+    expect(dan.get_by_text("reviewer, just now, does not count")).to_be_visible()
+    expect(dan.get_by_text("0 of 2 approvals.").first).to_be_visible()
+
+    ben = visitor(BEN)
+    ben.goto(address)
+    decide(ben, "Approve", "It holds")
+    expect(ben.get_by_text("1 of 2 approvals.").first).to_be_visible()
+    decide(cleo, "Reject", "Not on this data")
+    expect(cleo.get_by_text("rejected", exact=True).first).to_be_visible()
+    expect(ben.get_by_text(f"{CLEO} rejected: Not on this data")).to_be_visible(timeout=15 * SECONDS)
+    # An objection is not got rid of by taking whoever made it off the review.
+    ada.get_by_role("tab", name=re.compile("^Members")).click()
+    ada.get_by_role("button", name=f"Take {CLEO} off the review").click()
+    expect(
+        ada.get_by_role("alert").filter(has_text="keeps their role until the objection is withdrawn")
+    ).to_be_visible()
+    cleo.get_by_role("textbox", name="Reason").fill("Talked it over")
+    cleo.get_by_role("button", name="Withdraw your decision").click()
+    cleo.get_by_role("dialog").get_by_role("button", name="Withdraw", exact=True).click()
+    expect(cleo.get_by_text("1 of 2 approvals.").first).to_be_visible()
+
+    # The reviewer becomes an approver: what was said before as a reviewer still does not count.
+    ada.get_by_role("combobox", name=f"Role of {DAN}").select_option("approver")
+    expect(dan.get_by_text("as reviewer, now approver, just now, does not count")).to_be_visible(timeout=15 * SECONDS)
+    expect(ada.get_by_text("1 of 2 approvals.").first).to_be_visible()
+    decide(dan, "Approve", "Now as an approver")
+    expect(dan.get_by_text("Approved: 2 of 2 approvals.").first).to_be_visible()
+    ada.get_by_role("tab", name=re.compile("^History")).click()
+    history = ada.get_by_role("list", name="Entries, oldest first")
+    for said in ("rejected: Not on this data", "Talked it over", "approved: Now as an approver"):
+        expect(history).to_contain_text(said)

@@ -105,7 +105,7 @@ def _decision(whole: ReviewExport) -> list[Block]:
         Text("This server has no accounts: names are those that people gave themselves.", "note"),
     ]
     rows: list[Sequence[Cell]] = [
-        [d.person, d.role or "no longer a member", DECISIONS[d.decision], "yes" if d.counts else "no",
+        [d.person, d.by(), DECISIONS[d.decision], "yes" if d.counts else "no",
          when(d.created_at), d.reason]
         for d in held.decisions
     ]  # fmt: skip

@@ -125,7 +125,7 @@ def _asked(state: State, person: str | None) -> list[str]:
         return []
     asked = []
     role = state.members.get(person)
-    if role == "approver" and person not in state.standing and _refusal(state, person) is None:
+    if state.must_decide(person):
         asked.append("Approve, ask for changes or reject.")
     if role == "author" and state.status() == "changes_requested":
         asked.append("Answer the changes that were asked for.")
@@ -507,7 +507,7 @@ def withdraw(context: Context, person: str, review_id: str, reason: str) -> Revi
     def command(session: Session, loaded: Loaded) -> Draft:
         if person not in loaded.state.standing:
             raise Conflict("You have no decision that stands.", fix="Nothing needs to be withdrawn.")
-        return Draft("withdrew", {"decision": loaded.state.standing[person][0], "reason": reason})
+        return Draft("withdrew", {"decision": loaded.state.standing[person].decision, "reason": reason})
 
     def after(session: Session, loaded: Loaded) -> None:
         text = f"{person} withdrew their decision on the review {loaded.header.title!r}."

@@ -1296,6 +1296,12 @@ export type Decision = {
      */
     role: 'author' | 'reviewer' | 'approver' | null;
     /**
+     * Given As
+     *
+     * The role in which it was made.
+     */
+    given_as: 'author' | 'reviewer' | 'approver';
+    /**
      * Decision
      */
     decision: 'approve' | 'request_changes' | 'reject';
@@ -1310,7 +1316,7 @@ export type Decision = {
     /**
      * Counts
      *
-     * Whether it has weight: an approval only of an approver.
+     * Whether it has weight: an approval only if made by an approver who still is one.
      */
     counts: boolean;
 };

@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Radio, Stack, Text, Textarea } from '@mantine/core'
 import { useState } from 'react'
-import type { NewDecision, ReviewDetail } from '~/api'
+import type { Decision, NewDecision, ReviewDetail } from '~/api'
 import { Panel } from '~/components/Panel'
 import { ProblemNotice } from '~/components/ProblemNotice'
 import thread from '~/components/Thread.module.css'
@@ -23,6 +23,12 @@ const SAID: Record<Verdict, string> = {
   reject: 'rejected',
 }
 
+/** The role in which it was made, and what became of it. */
+function roleOf({ role, given_as }: Decision): string {
+  if (role === null) return 'no longer a member'
+  return role === given_as ? role : `as ${given_as}, now ${role}`
+}
+
 /** Decisions that stand, and yours. */
 export function DecisionPanel({ review, you }: { review: ReviewDetail; you: string | null }) {
   const own = review.decisions.find((one) => one.person === you)
@@ -38,7 +44,7 @@ export function DecisionPanel({ review, you }: { review: ReviewDetail; you: stri
               <span className={thread.who}>{one.person}</span> {SAID[one.decision]}: {one.reason}
             </Text>
             <Text size="xs" c="dimmed" title={moment(one.created_at)}>
-              {one.role ?? 'no longer a member'}, {ago(one.created_at)}
+              {roleOf(one)}, {ago(one.created_at)}
               {!one.counts && ', does not count'}
             </Text>
           </li>

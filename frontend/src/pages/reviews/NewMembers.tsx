@@ -8,19 +8,23 @@ interface Props {
   members: Member[]
   people: readonly string[]
   you: string | null
+  /** What is typed and not yet added. */
+  name: string
+  onName: (name: string) => void
+  /** Said beside the name once somebody has tried to go on without adding it. */
+  error?: string
   onChange: (members: Member[]) => void
 }
 
 /** Who is asked, and as what; whoever makes the review is its author. */
-export function NewMembers({ members, people, you, onChange }: Props) {
-  const [name, setName] = useState('')
+export function NewMembers({ members, people, you, name, onName, error, onChange }: Props) {
   const [role, setRole] = useState<Role>('approver')
   const clean = name.trim().replace(/\s+/g, ' ')
   const taken = clean === you || members.some((one) => one.name === clean)
   const add = () => {
     if (!clean || taken) return
     onChange([...members, { name: clean, role }])
-    setName('')
+    onName('')
   }
   return (
     <>
@@ -52,8 +56,8 @@ export function NewMembers({ members, people, you, onChange }: Props) {
           data={people.filter((one) => one !== you && !members.some((member) => member.name === one))}
           value={name}
           maxLength={100}
-          error={taken && clean ? 'Is a member already.' : undefined}
-          onChange={setName}
+          error={taken && clean ? 'Is a member already.' : error}
+          onChange={onName}
           onKeyDown={(event) => {
             if (event.key === 'Enter') {
               event.preventDefault()

@@ -13,7 +13,7 @@ import { usePerson } from '~/data/person'
 import { jobsQuery } from '~/data/queries'
 import { peopleQuery, useCreateReview } from '~/data/reviews'
 import { useDraftText } from '~/lib/draftText'
-import { ago } from '~/lib/format'
+import { ago, plural } from '~/lib/format'
 import { parseSearch } from '~/lib/search'
 import { NewMembers } from './NewMembers'
 import classes from './NewReviewPage.module.css'
@@ -30,6 +30,7 @@ export function NewReviewPage() {
   const [title, setTitle] = useDraftText('new review title')
   const [question, setQuestion] = useDraftText('new review question')
   const [members, setMembers] = useState<Member[]>([])
+  const [name, setName] = useState('')
   const [required, setRequired] = useState(1)
   const [tried, setTried] = useState(false)
   const create = useCreateReview(() => {
@@ -55,11 +56,12 @@ export function NewReviewPage() {
       settings.length < FEWEST || settings.length > MOST
         ? `Choose ${FEWEST} to ${MOST} settings; ${settings.length} are chosen.`
         : undefined,
+    member: name.trim() ? 'Add this member, or clear the name.' : undefined,
   }
   const submit = (event: FormEvent) => {
     event.preventDefault()
     setTried(true)
-    if (wrong.title || wrong.settings || !you) return
+    if (wrong.title || wrong.settings || wrong.member || !you) return
     create.mutate({
       title: title.trim(),
       question: question.trim(),
@@ -116,7 +118,15 @@ export function NewReviewPage() {
           )}
         </Panel>
         <Panel title="Who decides">
-          <NewMembers members={members} people={people} you={you} onChange={setMembers} />
+          <NewMembers
+            members={members}
+            people={people}
+            you={you}
+            name={name}
+            onName={setName}
+            error={tried ? wrong.member : undefined}
+            onChange={setMembers}
+          />
           <NumberInput
             label="Required approvals"
             description="Approvals of approvers that make it approved."
@@ -131,8 +141,10 @@ export function NewReviewPage() {
           />
           {approvers < required && (
             <Text size="xs" c="dimmed" mt={4}>
-              {approvers === 0 ? 'There is no approver yet' : `There are only ${approvers} approvers`}: you
-              can add them later, and the author cannot approve.
+              {approvers === 0
+                ? 'There is no approver yet'
+                : `There ${approvers === 1 ? 'is' : 'are'} only ${plural(approvers, 'approver')}`}
+              : you can add them later, and the author cannot approve.
             </Text>
           )}
         </Panel>
