@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import sqlite3
+from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -81,8 +85,6 @@ def opened(server, study, settings, title: str, **more):
 
 
 def _post(server, path: str, who: str, body):
-    from urllib.parse import quote
-
     answer = server.http.post(server.url + path, json=body, headers={"Equipoise-Person": quote(who)})
     assert answer.is_success, answer.text
     return answer.json()
@@ -420,3 +422,165 @@ def test_three_people_two_approvals_and_every_anchor(server, study, settings, vi
     history = ada.get_by_role("list", name="Entries, oldest first")
     for said in ("rejected: Not on this data", "Talked it over", "approved: Now as an approver"):
         expect(history).to_contain_text(said)
+
+
+def test_a_decision_that_came_too_late_is_told_and_not_lost(server, study, settings, visitor):
+    review = opened(server, study, settings, "At once")
+    one, other = visitor(BEN), visitor(BEN)
+    for page in (one, other):
+        page.goto(f"/reviews/{review['id']}")
+        expect(page.get_by_role("textbox", name="Reason")).to_be_visible()
+    # The second tab does not hear of the first.
+    other.route(f"**/api/reviews/{review['id']}", lambda route: route.abort())
+    decide(one, "Approve", "First tab")
+    expect(one.get_by_text("Approved: 1 of 1 approvals.").first).to_be_visible()
+    other.get_by_role("radio", name="Reject").check()
+    other.get_by_role("textbox", name="Reason").fill("Second tab")
+    _put(server, f"/api/reviews/{review['id']}/members", ADA, {"name": BEN, "role": None})
+    other.get_by_role("button", name="Decide").click()
+    other.unroute(f"**/api/reviews/{review['id']}")
+    other.get_by_role("dialog").get_by_role("button", name=re.compile("^Yes")).click()
+    told = other.get_by_role("alert").filter(has_text="Only members decide; you can comment.")
+    expect(told).to_contain_text("An author can make you a member.")
+    expect(other.get_by_text("Only members decide; an author can make you one.")).to_be_visible()
+    history = server.get(f"/api/reviews/{review['id']}/events")["items"]
+    assert [one["type"] for one in history] == ["opened", "decided", "member_removed"]
+    # What was written is still there when the right to decide comes back.
+    _put(server, f"/api/reviews/{review['id']}/members", ADA, {"name": BEN, "role": "approver"})
+    expect(other.get_by_role("textbox", name="Reason")).to_have_value("Second tab", timeout=15 * SECONDS)
+
+
+def test_a_review_outlives_its_study_and_its_history_can_be_checked_elsewhere(server, settings, visitor):
+    job = server.submit({**STUDY, "name": "Gone soon", "methods": STUDY["methods"][:1]})
+    job = server.wait_until(job["id"], lambda job: job["status"] == "succeeded")
+    own = list(dict.fromkeys(run["setting_id"] for run in server.runs(job["id"])))
+    review = opened(server, job, own, "Outlives")
+    page = visitor(BEN)
+    page.goto(f"/reviews/{review['id']}")
+    comment(page, "=1+1 is <b>not</b> a formula")
+    table = page.get_by_role("region", name="Metrics of the settings")
+    expect(table).to_be_visible(timeout=30 * SECONDS)
+    before = table.inner_text()
+    drawn = page.get_by_role("region", name="Groups under each setting").locator("svg.main-svg").first
+    expect(drawn).to_be_visible(timeout=30 * SECONDS)
+    assert server.http.delete(f"{server.url}/api/jobs/{job['id']}").is_success
+    expect(page.get_by_text(re.compile("was deleted"))).to_be_visible(timeout=15 * SECONDS)
+    page.reload()
+    expect(table).to_be_visible(timeout=30 * SECONDS)
+    assert table.inner_text() == before
+    expect(drawn).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    decide(page, "Approve", "Still whole")
+    expect(page.get_by_text("Approved: 1 of 1 approvals.").first).to_be_visible()
+
+    page.get_by_role("tab", name=re.compile("^History")).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the whole review").click()
+    exported = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    # As the documentation says that the chain is made, with nothing of the program's own.
+    previous = exported["history"][0]["previous"]
+    for entry in exported["history"]:
+        assert entry["previous"] == previous
+        content = {
+            "review": review["id"],
+            "number": entry["number"],
+            "type": entry["type"],
+            "person": entry["person"],
+            "moment": re.sub(r"(\.\d+)?(Z|\+00:00)$", _six_digits, entry["created_at"]),
+            "data": entry["data"],
+            "previous": entry["previous"],
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        previous = hashlib.sha256(text.encode()).hexdigest()
+        assert entry["hash"] == previous
+    noted = page.get_by_role("textbox", name="A hash that you noted earlier")
+    for head, said in ((previous, "Yes."), ("0" * 64, "not")):
+        noted.fill(head)
+        page.get_by_role("button", name="Is it still there?").click()
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Report of this review")).click()
+    assert "Still whole" in Path(report.value.path()).read_text(encoding="utf-8")
+
+
+def _six_digits(found: re.Match[str]) -> str:
+    return (found[1] or ".").ljust(7, "0") + "+00:00"
+
+
+def _put(server, path: str, who: str, body):
+    answer = server.http.put(server.url + path, json=body, headers={"Equipoise-Person": quote(who)})
+    assert answer.is_success, answer.text
+
+
+def test_a_rater_is_sent_nothing_that_is_hidden_and_alpha_is_that_of_the_definition(server, study, settings, visitor):
+    review = opened(server, study, settings, "Blind")
+    answers = {ADA: [1, 2, 3, 4, 4, 1, 2, None], BEN: [1, 3, 3, 4, 2, 1, 1, 2]}
+    rows = [f"text number {place},secret-{place % 2},{place / 10}" for place in range(8)]
+    ada, ben = visitor(ADA), visitor(BEN)
+    ada.goto(f"/reviews/{review['id']}?tab=ratings")
+    ada.get_by_role("button", name="New rating task").click()
+    ada.get_by_role("textbox", name="Title").fill("How toxic")
+    ada.get_by_label("CSV file with items").set_input_files(
+        {"name": "i.csv", "mimeType": "text/csv", "buffer": "\n".join(["content,came_from,scorer", *rows]).encode()}
+    )
+    raters = ada.get_by_role("combobox", name="Raters")
+    for name in (ADA, BEN):
+        raters.fill(name)
+        raters.press("Enter")
+    received: list[str] = []
+
+    def keep(route) -> None:
+        answer = route.fetch()
+        received.append(answer.text())
+        route.fulfill(response=answer)
+
+    ben.route("**/api/reviews/**", keep)
+    ada.get_by_role("button", name="Ask for ratings").click()
+    expect(ada.get_by_role("heading", level=1)).to_have_text("How toxic")
+    address = ada.url
+    ben.goto(f"/reviews/{review['id']}?tab=history")
+    expect(ben.get_by_text("asked for ratings: How toxic")).to_be_visible()
+    ben.goto(address)
+    for page, name in ((ada, ADA), (ben, BEN)):
+        for done in range(8):
+            expect(page.get_by_text(f"Item {done + 1} of 8, {done} answered")).to_be_visible()
+            shown = page.get_by_role("region", name=f"Item {done + 1}").inner_text()
+            value = answers[name][int(shown.rpartition(" ")[2])]
+            page.keyboard.press("u" if value is None else str(value))
+        expect(page.get_by_text("All items are answered.")).to_be_visible()
+    with ben.expect_download() as download:
+        ben.get_by_role("button", name="Your ratings as CSV").click()
+    received.append(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert len(received) > 8
+    said = " ".join(received)
+    assert "text number 3" in said
+    for secret in ("secret-", "scorer", "came_from"):
+        assert secret not in said
+    path = f"/api/reviews/{review['id']}"
+    # Until then answers are on their way, and pass through here only while the browser is waited for.
+    expect(ada.get_by_text("All items are answered.")).to_be_visible()
+    wait_for(
+        lambda: ben.wait_for_timeout(50) or server.get(path)["tasks"][0]["rated"] == {ADA: 8, BEN: 8}, server.explain
+    )
+    ada.get_by_role("button", name="Close and uncover").click()
+    ada.get_by_role("dialog").get_by_role("button", name="Close it").click()
+    naive = _alpha(answers[ADA], answers[BEN])
+    expect(ada.get_by_role("heading", name=re.compile(rf"Krippendorff's α \(ordinal\) is {naive:.2f}"))).to_be_visible()
+    task = server.get(f"{path}/tasks/{address.rpartition('/')[2]}")
+    assert task["results"]["agreement"][0]["value"] == pytest.approx(naive, abs=1e-12)
+
+
+def _alpha(one: list[int | None], other: list[int | None]) -> float:
+    """Krippendorff's ordinal alpha of two raters, from its definition (2011), pair by pair."""
+    units = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+    values = [value for unit in units for value in unit]
+    count = Counter(values)
+
+    def difference(c: int, k: int) -> float:
+        low, high = sorted((c, k))
+        return (sum(count[g] for g in range(low, high + 1)) - (count[c] + count[k]) / 2) ** 2
+
+    observed = sum(difference(a, b) for a, b in units) / len(units)
+    expected = sum(difference(a, b) for i, a in enumerate(values) for j, b in enumerate(values) if i != j)
+    return 1 - observed / (expected / (len(values) * (len(values) - 1)))

@@ -32,6 +32,8 @@ function roleOf({ role, given_as }: Decision): string {
 /** Decisions that stand, and yours. */
 export function DecisionPanel({ review, you }: { review: ReviewDetail; you: string | null }) {
   const own = review.decisions.find((one) => one.person === you)
+  // Held here: what refuses a decision may also take the form away, and it is to be read all the same.
+  const decide = useDecide(review.id, you)
   return (
     <Panel title="Decision" aria-label="Decision">
       <Text size="sm" fw={600}>
@@ -50,8 +52,13 @@ export function DecisionPanel({ review, you }: { review: ReviewDetail; you: stri
           </li>
         ))}
       </Stack>
+      {decide.error && (
+        <div style={{ marginTop: 10 }}>
+          <ProblemNotice error={decide.error} />
+        </div>
+      )}
       {review.you?.may_decide ? (
-        <DecisionForm key={own?.created_at} review={review} you={you} mine={own?.decision} />
+        <DecisionForm key={own?.created_at} review={review} you={you} mine={own?.decision} decide={decide} />
       ) : (
         review.you?.refusal && (
           <Text size="xs" c="dimmed" mt="sm">
@@ -67,14 +74,14 @@ interface FormProps {
   review: ReviewDetail
   you: string | null
   mine: Verdict | undefined
+  decide: ReturnType<typeof useDecide>
 }
 
-function DecisionForm({ review, you, mine }: FormProps) {
+function DecisionForm({ review, you, mine, decide }: FormProps) {
   const [verdict, setVerdict] = useState<Verdict | null>(null)
   const [reason, setReason] = useDraftText(`decision ${review.id}`)
   const [asking, setAsking] = useState<'decide' | 'withdraw' | null>(null)
   const [tried, setTried] = useState(false)
-  const decide = useDecide(review.id, you)
   const withdraw = useWithdraw(review.id, you)
   const ask = (what: 'decide' | 'withdraw') => {
     setTried(true)
@@ -119,7 +126,6 @@ function DecisionForm({ review, you, mine }: FormProps) {
           }
           onChange={(event) => setReason(event.currentTarget.value)}
         />
-        {decide.error && <ProblemNotice error={decide.error} />}
         <Group gap="xs">
           <Button size="xs" onClick={() => ask('decide')}>
             Decide
