@@ -342,6 +342,7 @@ def test_three_people_two_approvals_and_every_anchor(server, study, settings, vi
         ada.get_by_role("combobox", name="Name").fill(name)
         ada.get_by_role("combobox", name="As").select_option(role)
         ada.get_by_role("button", name="Add member").click()
+        expect(ada.get_by_role("list", name="Members")).to_contain_text(f"{name}, {role}")
     ada.get_by_role("textbox", name="Required approvals").fill("2")
     expect(ada.get_by_text("There is only 1 approver")).to_be_visible()
     # A name that was typed and not yet added is asked about, not lost.
