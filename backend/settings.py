@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     delivery_attempts: int = Field(
         default=12, ge=1, le=50, description="How often a webhook or mail is tried before it is given up."
     )
+    keep_notices_days: float = Field(
+        default=180.0, ge=0, description="How many days notifications and their deliveries are kept; 0: for ever."
+    )
+    keep_links_days: float = Field(
+        default=1826.0, ge=0, description="How many days short links are kept (five years); 0: for ever."
+    )
     log_level: str = Field(default="INFO", description="Level of the log: DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=False, description="Write the log as JSON lines.")
 

@@ -9,12 +9,16 @@ compares three things: our job rows, the engine's entries, and which workers wer
     waiting                   running, worker gone       shown as waiting, which it is
     ended or missing          waiting or running, and    submitted anew: an execution broke off between our row and
                               nobody works on it         the engine's
+
+Whoever holds the lease also tidies up once an hour: notifications, deliveries and short links past their age go.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,19 +28,32 @@ from backend.queue.client import Entry, JobQueue
 from backend.queue.names import DEFAULT_QUEUE
 from backend.queue.problems import GaveUp, problem_details
 from backend.settings import Settings
-from backend.store import jobs, recovery, workers
+from backend.store import housekeeping, jobs, recovery, workers
+from backend.store._sql import now
 from backend.store.database import Database
 from backend.store.tables import JobRow
 
 log = get_logger(__name__)
 
 _LEASE = "reaper"
+#: Between two rounds of tidying up.
+TIDY = timedelta(hours=1)
 
 
 class Reaper:
     """Runs in the background of every API process; one of them at a time does the work."""
 
-    def __init__(self, database: Database, queue: JobQueue, settings: Settings, *, every_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        settings: Settings,
+        *,
+        every_seconds: float = 5.0,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._clock = clock
+        self._tidied: datetime | None = None
         self._database = database
         self._queue = queue
         self._settings = settings
@@ -65,6 +82,7 @@ class Reaper:
             if not workers.acquire_lease(session, _LEASE, self._holder, seconds=6 * self._every):
                 self._adrift.clear()
                 return []
+        self._tidy()
         with self._database.read() as session:
             active = recovery.active(session)
             if not active:
@@ -94,6 +112,18 @@ class Reaper:
                         adrift.add(sighting)
         self._adrift = adrift
         return handled
+
+    def _tidy(self) -> None:
+        moment = self._clock()
+        if self._tidied is not None and moment - self._tidied < TIDY:
+            return
+        self._tidied = moment
+        settings = self._settings
+        gone = housekeeping.prune(
+            self._database, moment, notices=settings.keep_notices_days, links=settings.keep_links_days
+        )
+        if any(gone.values()):
+            log.info("what was past its age is gone", **gone)
 
     def _take_back(self, job: JobRow, entry: Entry) -> None:
         if job.status == "running" and not self._may_go_on(job):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 from pydantic_core import from_json
@@ -107,7 +108,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.kept = Kept()
-        self.infos: dict[str, SettingInfo] = {}
+        #: Settings by hash, as long as a table that is kept has them.
+        self.infos: WeakValueDictionary[str, SettingInfo] = WeakValueDictionary()
 
 
 #: Where the shelf lies in `Session.info`, which all sessions of one `Database` share.
