@@ -44,9 +44,9 @@ def refuted(audits: Sequence[Audited], number: int | None = None) -> list[Audite
     return [one for one in audits if one.p < level]
 
 
-def of_run(audits: Sequence[Audited], run: str) -> str | None:
-    """What is said beside a run of a job that has these audits, or None."""
-    mine = [one for one in refuted(audits) if one.run == run]
+def of_run(audits: Sequence[Audited], run: str, number: int | None = None) -> str | None:
+    """What is said beside a run of a job that has these audits, or None; `number`: how many it has, if more."""
+    mine = [one for one in refuted(audits, number) if one.run == run]
     if not mine:
         return None
     worst = min(mine, key=lambda one: one.p)
@@ -54,7 +54,7 @@ def of_run(audits: Sequence[Audited], run: str) -> str | None:
     # A broken part of the mechanism refutes the claim whatever the bound that the other parts allow.
     exceeded = worst.bound is not None and (worst.claim is None or worst.bound > worst.claim)
     bound = "" if not exceeded else f": it leaks at least \u03b5 = {worst.bound:.3g} (95 % confidence)"
-    count = len(audits)
+    count = len(audits) if number is None else number
     corrected = "" if count == 1 else f", corrected for {count} audits"
     return (
         f"An audit refutes the claimed \u03b5{claim}{bound}. If the claim were true, what was seen would have "
@@ -65,11 +65,15 @@ def of_run(audits: Sequence[Audited], run: str) -> str | None:
 
 def of_job(audits: Sequence[Audited]) -> str | None:
     """What is said of a job, or None."""
-    runs = {one.run for one in refuted(audits)}
+    return of_count(len({one.run for one in refuted(audits)}), len(audits))
+
+
+def of_count(runs: int, audits: int) -> str | None:
+    """The same of a job with so many audits, where those of so many runs refute their claim."""
     if not runs:
         return None
-    what = "The audit of 1 run refutes its" if len(runs) == 1 else f"Audits of {len(runs)} runs refute their"
+    what = "The audit of 1 run refutes its" if runs == 1 else f"Audits of {runs} runs refute their"
     return (
-        f"{what} claimed \u03b5 (p below {LEVEL / len(audits):.2g}, which is {LEVEL} over {len(audits)} "
-        f"audit{'s' if len(audits) > 1 else ''}). Do not rely on this study's privacy until the cause is found."
+        f"{what} claimed \u03b5 (p below {LEVEL / audits:.2g}, which is {LEVEL} over {audits} "
+        f"audit{'s' if audits > 1 else ''}). Do not rely on this study's privacy until the cause is found."
     )

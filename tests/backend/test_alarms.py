@@ -1,9 +1,13 @@
 """Alarms: raised by a p-value below 0.05 after correction for the audits of the job, and shown where it matters."""
 
+import numpy as np
 import pytest
+from sqlalchemy import select
 
 from backend.analysis.alarms import Audited, audited, of_job, of_run, refuted
-from backend.store.tables import MeasurementRow, RunRow, SeriesRow
+from backend.api.services import alarms as service
+from backend.store.tables import JobRunRow, MeasurementRow, RunRow, SeriesRow
+from tests.backend import synthetic
 
 
 def one(run, p, bound=3.0, claim=1.0):
@@ -54,3 +58,36 @@ def test_the_api_shows_it_on_job_and_run(client, database, study, p, raised):
     assert (job["alarm"] is not None) == (listed["alarm"] is not None) == (whole["alarm"] is not None) == raised
     assert {run["id"] for run in runs if run["alarm"]} == ({keys[0]} if raised else set())
     assert whole["alarm"] == next(run["alarm"] for run in runs if run["id"] == keys[0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counting_in_the_database_says_what_reading_every_audit_says(client, database, study, seed):
+    """Jobs that share runs, runs with two audits, p-values that are absent: the same words as one by one."""
+    random = np.random.default_rng(seed)
+    more = client.post("/api/jobs", json=synthetic.spec(seeds=5)).json()["id"]
+    synthetic.measure(database, more)
+    with database.write() as session:
+        ids = list(session.scalars(select(RunRow.id)))
+        for audit in ("one_run_audit", "canary_audit"):
+            p_series, bound = (
+                SeriesRow(metric=f"{audit}{end}", subgroup="all", split="test") for end in ("_p_at_claim", "_epsilon")
+            )
+            session.add_all([p_series, bound])
+            session.flush()
+            for run in ids:
+                if random.random() < 0.7:
+                    p = None if random.random() < 0.1 else float(random.random() ** 3 / 4)
+                    session.add(MeasurementRow(series_id=p_series.id, run_id=run, value=p))
+                    session.add(MeasurementRow(series_id=bound.id, run_id=run, value=float(random.random() * 9)))
+    with database.read() as session:
+        jobs = [study, more]
+        audits = service.audits_of(session, jobs)
+        assert service.of_jobs(session, [*jobs, "nobody"]) == {job: of_job(audits[job]) for job in jobs}
+        said = []
+        for job in jobs:
+            keys = list(session.scalars(select(RunRow.key).join(JobRunRow).where(JobRunRow.job_id == job)))
+            expected = {key: of_run(audits[job], key) for key in keys}
+            assert service.of_runs(session, job, keys) == expected
+            assert service.of_runs(session, job, keys[:3]) == {key: expected[key] for key in keys[:3]}
+            said += [one for one in expected.values() if one]
+        assert said, "some are refuted"

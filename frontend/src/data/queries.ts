@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import * as api from '~/api'
 import { ApiError, unwrap } from './http'
+import { isLive, type ReadPage, type ReadPages, unchanged } from './jobPages'
 import type { FigureName, FigureRequest, JobFilter, Spec } from './types'
 
 /** One place that knows the names of the generated calls. Pages import from here only. */
@@ -47,14 +48,16 @@ export const workersQuery = queryOptions({
   refetchInterval: 5_000,
 })
 
-/** Pages that are asked for again while something runs; deeper ones are as they were when they were read. */
-const REFRESHED = 3
-
 export const jobsQuery = (filter: JobFilter) =>
   infiniteQueryOptions({
     queryKey: [...keys.jobs, 'list', filter],
-    queryFn: ({ pageParam, signal }) =>
-      unwrap(
+    queryFn: async ({ pageParam, signal, client, queryKey }): Promise<ReadPage> => {
+      // However many pages are loaded, a refresh asks for the first one and for those that can have changed.
+      const known = client.getQueryState(queryKey)?.isInvalidated
+        ? undefined
+        : unchanged(client.getQueryData<ReadPages>(queryKey), pageParam, Date.now())
+      if (known) return known
+      const page = await unwrap(
         api.jobsListJobs({
           query: {
             status: filter.status ? [filter.status] : undefined,
@@ -71,13 +74,14 @@ export const jobsQuery = (filter: JobFilter) =>
           },
           signal,
         }),
-      ),
+      )
+      return { ...page, at: Date.now() }
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next ?? null,
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => {
       const pages = state.data?.pages ?? []
-      if (pages.length > REFRESHED) return false
       return pages.some((page) => page.items.some((job) => isLive(job.status))) ? 2_000 : 15_000
     },
   })
@@ -225,6 +229,4 @@ export const accountingQuery = (request: api.AccountingRequest | null, accountan
     staleTime: Number.POSITIVE_INFINITY,
   })
 
-export function isLive(status: api.Job['status']): boolean {
-  return status === 'queued' || status === 'running'
-}
+export { isLive }
