@@ -252,19 +252,79 @@ def cancel(job: Annotated[str, typer.Argument(metavar="JOB", help="The study's i
 
 
 @app.command()
-def jobs(
+def studies(
     url: Url = DEFAULT_URL,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only queued, running, succeeded, failed or cancelled ones; may be repeated."),
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only those that train this method.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only those on this data set.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Only those of this preset.")] = None,
+    search: Annotated[str | None, typer.Option(help="Words of name or tags, all of which must be there.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Those that were archived, instead.")] = False,
+    sort: Annotated[str, typer.Option(help="By created, name, status or runs.")] = "created",
+    ascending: Annotated[bool, typer.Option("--ascending", help="The smallest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
 ) -> None:
     """List studies, newest first."""
     with _client(url) as client:
-        for job in client.jobs()[:limit]:
-            if as_json:
-                print(job.model_dump_json())
-            else:
-                done = f"{job.finished + job.failed}/{job.runs}"
-                print(f"{job.id}  {job.status:<9}  {done:>11}  {job.created_at:%Y-%m-%d %H:%M}  {job.name}")
+        found = client.jobs(
+            most=limit,
+            status=state,
+            tag=tag,
+            method=method,
+            dataset=dataset,
+            preset=preset,
+            text=search,
+            archived="yes" if archived else "no",
+            sort=sort,
+            ascending=ascending,
+        )
+    for job in found:
+        if as_json:
+            print(job.model_dump_json())
+        else:
+            done = f"{job.finished + job.failed}/{job.runs}"
+            tags = f"  [{', '.join(job.tags)}]" if job.tags else ""
+            line = f"{job.id}  {job.status:<9}  {done:>11}  {job.created_at:%Y-%m-%d %H:%M}  {job.name}{tags}"
+            print(_printable(line))
+
+
+Studies = Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of studies.")]
+Tags = Annotated[list[str], typer.Option("--tag", help="A tag; may be repeated.")]
+
+
+def _change(url: str, jobs: list[str], done: str, **what: Any) -> None:
+    with _client(url) as client:
+        count = len(client.change(*jobs, **what))
+    print(f"{done} {count} {'study' if count == 1 else 'studies'}.")
+
+
+@app.command()
+def tag(jobs: Studies, tags: Tags, url: Url = DEFAULT_URL) -> None:
+    """Add tags to studies: to all of them or to none."""
+    _change(url, jobs, "Tagged", add_tags=tags)
+
+
+@app.command()
+def untag(jobs: Studies, tags: Tags, url: Url = DEFAULT_URL) -> None:
+    """Remove tags from studies."""
+    _change(url, jobs, "Untagged", remove_tags=tags)
+
+
+@app.command()
+def archive(jobs: Studies, url: Url = DEFAULT_URL) -> None:
+    """Have lists leave studies out. Nothing of them is lost."""
+    _change(url, jobs, "Archived", archived=True)
+
+
+@app.command()
+def unarchive(jobs: Studies, url: Url = DEFAULT_URL) -> None:
+    """Have lists show archived studies again."""
+    _change(url, jobs, "Brought back", archived=False)
 
 
 @app.command()

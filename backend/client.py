@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, TextIO, TypeVar
 from urllib.parse import quote
@@ -121,9 +122,25 @@ class Client:
         """All presets; the `spec` of each can be submitted, as it is or changed."""
         return list(self._pages("/api/presets", Preset))
 
-    def jobs(self, **filters: Any) -> list[Job]:
-        """All studies, newest first; filters are those of the API: status, dataset, method, tag, text."""
-        return list(self._pages("/api/jobs", Job, **filters))
+    def jobs(self, *, most: int | None = None, **filters: Any) -> list[Job]:
+        """Studies, newest first, at most so many; no more pages are asked for than that takes.
+
+        Filters are those of the API: status (one or a list), dataset, method, tag, preset, text, archived (`no`, `yes`
+        or `any`), sort (`created`, `name`, `status` or `runs`), ascending.
+        """
+        return list(islice(self._pages("/api/jobs", Job, most=most, **filters), most))
+
+    def change(
+        self,
+        *job_ids: str,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        archived: bool | None = None,
+    ) -> list[Job]:
+        """Tags, archives or brings back studies: all of these or none. What is left out stays."""
+        body = {"ids": list(job_ids), "add_tags": list(add_tags), "remove_tags": list(remove_tags)}
+        answer = self._ask("POST", "/api/jobs/change", json={**body, "archived": archived})
+        return self._read(answer, Page[Job]).items
 
     def job(self, job_id: str) -> JobHandle:
         """A study that was submitted before."""
@@ -285,9 +302,9 @@ class Client:
                 "differ. Client and server are probably of different releases."
             ) from error
 
-    def _pages(self, path: str, model: type[M], **filters: Any) -> Iterator[M]:
+    def _pages(self, path: str, model: type[M], *, most: int | None = None, **filters: Any) -> Iterator[M]:
         cursor: str | None = None
-        paged = {"limit": 1000} if path != "/api/presets" else {}
+        paged = {"limit": min(1000, most or 1000)} if path != "/api/presets" else {}
         while True:
             page: Page[M] = self._read(
                 self._ask("GET", path, params={**filters, **paged, "cursor": cursor}),
@@ -376,6 +393,26 @@ class JobHandle:
         """Stops it; what is measured stays."""
         self.job = self._client._read(self._client._ask("POST", f"/api/jobs/{self.id}/cancel"), JobDetail)
         return self.job
+
+    def tag(self, *tags: str) -> JobDetail:
+        """Adds tags."""
+        self._client.change(self.id, add_tags=tags)
+        return self.refresh()
+
+    def untag(self, *tags: str) -> JobDetail:
+        """Removes tags."""
+        self._client.change(self.id, remove_tags=tags)
+        return self.refresh()
+
+    def archive(self) -> JobDetail:
+        """Lists leave it out from now on; nothing of it is lost."""
+        self._client.change(self.id, archived=True)
+        return self.refresh()
+
+    def unarchive(self) -> JobDetail:
+        """Lists have it again."""
+        self._client.change(self.id, archived=False)
+        return self.refresh()
 
     def retry(self) -> JobDetail:
         """Runs the rest of a failed or cancelled study."""

@@ -142,3 +142,18 @@ def study(client, database):
     job = client.post("/api/jobs", json=synthetic.spec()).json()
     synthetic.measure(database, job["id"])
     return job["id"]
+
+
+@pytest.fixture
+def shell(client, monkeypatch):
+    """`equipoise ...` against the application, without a server."""
+    import httpx
+    from typer.testing import CliRunner
+
+    from backend.cli import app
+    from tests.backend.test_client import Through
+
+    plain = httpx.Client
+    here = {"transport": Through(client), "base_url": "http://localhost"}
+    monkeypatch.setattr("backend.client.httpx.Client", lambda **how: plain(**(how | here)))
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +13,12 @@ from scipy import stats
 from sqlalchemy import select, update
 
 from backend.analysis import groups
+from backend.client import Client
 from backend.contracts.spec import JobSpec
 from backend.store import jobs
 from backend.store.tables import JobRow, MeasurementRow, RunRow, SeriesRow
 from tests.backend import synthetic
+from tests.backend.test_client import Through
 
 NAMES = ["alpha", "Beta", "beta", "Ärger", "100% sure", "a_b", "<b>bold</b>", "=SUM(A1)"]
 
@@ -313,3 +316,82 @@ def test_means_over_seeds_by_hand_on_random_holes():
                 assert (found.low[group], found.high[group]) == pytest.approx((low, high))
             else:
                 assert np.isnan(found.low[group])
+
+
+# --- from Python and from the shell -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def equipoise(client):
+    with Client("http://localhost", transport=Through(client)) as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keep"),
+    [
+        ([], lambda one: not one["archived"]),
+        (["--archived"], lambda one: one["archived"]),
+        (["--tag", "team a"], lambda one: not one["archived"] and "team a" in one["tags"]),
+        (["--state", "failed", "--state", "queued"], lambda one: not one["archived"] and one["status"] != "succeeded"),
+        (["--search", "BETA"], lambda one: not one["archived"] and "beta" in one["name"].lower()),
+        (["--preset", "quickstart", "--archived"], lambda one: one["archived"] and one["preset"]),
+        (["--method", "no_such_method"], lambda one: False),
+        (["--dataset", "adult"], lambda one: not one["archived"]),
+    ],
+)
+def test_the_shell_filters_as_the_api_does(shelf, shell, arguments, keep):
+    answer = shell("studies", "--limit", "100", "--json", *arguments)
+    assert answer.exit_code == 0, answer.output
+    assert {json.loads(line)["id"] for line in answer.stdout.splitlines()} == {one["id"] for one in shelf if keep(one)}
+
+
+def test_the_shell_orders_and_asks_for_no_more_than_it_shows(shelf, shell, equipoise, monkeypatch):
+    asked = []
+    plain = Client._ask
+    monkeypatch.setattr(Client, "_ask", lambda self, *a, **k: asked.append(k["params"]) or plain(self, *a, **k))
+    lines = shell("studies", "--sort", "runs", "--ascending", "--limit", "5").stdout.splitlines()
+    visible = sorted((one for one in shelf if not one["archived"]), key=lambda one: one["runs"])
+    assert len(lines) == 5
+    assert {line.split()[0] for line in lines} <= {one["id"] for one in visible if one["runs"] <= visible[4]["runs"]}
+    assert [one["limit"] for one in asked] == [5]
+    assert len(equipoise.jobs(most=3)) == 3
+    assert len(equipoise.jobs()) == len(visible)
+
+
+def test_studies_are_tagged_and_archived_from_shell_and_python(client, shelf, shell, equipoise):
+    first, second = (one["id"] for one in shelf[:2])
+
+    def now(job_id):
+        found = client.get(f"/api/jobs/{job_id}").json()
+        return set(found["tags"]), found["archived_at"] is not None
+
+    before = now(first)[0]
+    answer = shell("tag", first, second, "--tag", "shipped", "--tag", "2026")
+    assert answer.stdout == "Tagged 2 studies.\n"
+    assert now(first)[0] == before | {"shipped", "2026"}
+    assert shell("untag", first, "--tag", "shipped").stdout == "Untagged 1 study.\n"
+    assert now(first)[0] == before | {"2026"}
+    assert "shipped" in now(second)[0]
+    assert shell("archive", first).exit_code == 0
+    assert now(first)[1]
+    assert shell("unarchive", first).stdout == "Brought back 1 study.\n"
+    assert not now(first)[1]
+    none = shell("tag", first, "nobody", "--tag", "lost")
+    assert none.exit_code == 1
+    assert "no study 'nobody'" in none.output
+    assert "lost" not in now(first)[0], "all or none"
+    handle = equipoise.job(second)
+    assert "mine" in handle.tag("mine").tags
+    assert "mine" not in handle.untag("mine").tags
+    assert handle.archive().archived_at is not None
+    assert second in {job.id for job in equipoise.jobs(archived="yes")}
+    assert handle.unarchive().archived_at is None
+
+
+def test_names_and_tags_cannot_write_on_the_terminal(database, shell):
+    with database.write() as session:
+        jobs.create(session, JobSpec.model_validate(synthetic.spec(name="A \x1b[31mred one")), runs=0)
+    shown = shell("studies").stdout
+    assert "\x1b" not in shown
+    assert "red one" in shown

@@ -114,7 +114,7 @@ def test_version() -> None:
 
 def test_help_names_every_command() -> None:
     text = runner.invoke(app, ["--help"]).stdout
-    for command in ("serve", "worker", "migrate", "submit", "watch", "cancel", "jobs", "version"):
+    for command in ("serve", "worker", "migrate", "submit", "watch", "cancel", "studies", "tag", "archive", "version"):
         assert command in text
 
 
@@ -255,9 +255,9 @@ class TestStudies:
     def test_cancel_and_list(self, url: str) -> None:
         assert runner.invoke(app, ["cancel", "3f8k2m", "--url", url]).exit_code == 0
         assert Stub.asked[-1][:2] == ("POST", "/api/jobs/3f8k2m/cancel")
-        assert "A study" in runner.invoke(app, ["jobs", "--url", url]).stdout
+        assert "A study" in runner.invoke(app, ["studies", "--url", url]).stdout
 
     def test_no_server(self) -> None:
-        result = runner.invoke(app, ["jobs", "--url", "http://127.0.0.1:9"])
+        result = runner.invoke(app, ["studies", "--url", "http://127.0.0.1:9"])
         assert result.exit_code == 1
         assert "equipoise serve" in result.stderr

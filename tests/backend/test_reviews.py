@@ -741,26 +741,6 @@ def test_the_store_keeps_the_snapshot_digit_for_digit(client, database, review):
 # --- client and command line ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def shell(client, monkeypatch):
-    """`equipoise ...` against the application, without a server."""
-    from contextlib import contextmanager
-
-    from typer.testing import CliRunner
-
-    from backend import cli
-    from backend.client import Client
-    from tests.backend.test_client import Through
-
-    @contextmanager
-    def connected(url):
-        with Client("http://localhost", transport=Through(client)) as connection:
-            yield connection
-
-    monkeypatch.setattr(cli, "_client", connected)
-    return lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
-
-
 def test_reviews_from_the_shell(client, database, review, do, shell):
     head = decide(do, "Ben", "approve", "Good \x1b[31mred").json()["verification"]["head"]
     listed = shell("review", "list", "--status", "approved").stdout
