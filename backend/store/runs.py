@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from backend.contracts.results import ALL, FINISHED, Exposed, Roc, RunResult, Series
 from backend.contracts.runs import RunConfig, Setting
@@ -289,6 +289,8 @@ def page(
         select(RunRow, JobRunRow.reused, JobRunRow.position)
         .join(JobRunRow, JobRunRow.run_id == RunRow.id)
         .where(JobRunRow.job_id == job_id)
+        # Their settings at once, and without the whole configuration, which lists do not show.
+        .options(selectinload(RunRow.setting).load_only(SettingRow.method, SettingRow.epsilon, SettingRow.params))
     )
     if method:
         query = query.join(SettingRow, SettingRow.id == RunRow.setting_id).where(SettingRow.method == method)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from backend.api.deps import ERRORS, NoFiltersDep, Paged, SessionDep
 from backend.api.routers.jobs import JobId
@@ -26,14 +27,18 @@ class RunFilters(Paged):
     status: RunStatus | None = None
 
 
-@router.get("/jobs/{job_id}/runs", name="list_job_runs", summary="Runs of a job, in its order")
-def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], session: SessionDep) -> Page[Run]:
+@router.get(
+    "/jobs/{job_id}/runs", name="list_job_runs", response_model=Page[Run], summary="Runs of a job, in its order"
+)
+def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], session: SessionDep) -> Response:
     """`reused` runs were measured before this job asked for them."""
     jobs.get(session, job_id)
     rows, following = runs.page(
         session, job_id, limit=filters.limit, cursor=filters.cursor, method=filters.method, status=filters.status
     )
-    return Page(items=views.run_list(session, job_id, rows), next=following)
+    page = Page[Run](items=views.run_list(session, job_id, rows), next=following)
+    # Written once, without the framework looking at each of a thousand rows again.
+    return Response(page.model_dump_json(), media_type="application/json")
 
 
 @router.get("/runs/{run_id}", name="get_run", summary="A run whole")

@@ -93,7 +93,10 @@ def of_runs(session: Session, job_id: str, runs: Sequence[str]) -> dict[str, str
         return dict.fromkeys(runs)
     # Named one by one where they are few, as on a page; all audits are read for more.
     audits = audits_of(session, [job_id], runs if len(runs) <= FEW else ()).get(job_id, [])
-    return {run: alarms.of_run(audits, run, number) for run in runs}
+    own: dict[str, list[alarms.Audited]] = {}
+    for one in audits:
+        own.setdefault(one.run, []).append(one)
+    return {run: alarms.of_run(own.get(run, []), run, number) for run in runs}
 
 
 def of_run(session: Session, job_ids: Sequence[str], run: str) -> str | None:
