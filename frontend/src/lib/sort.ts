@@ -5,6 +5,9 @@ export interface Order {
 
 type Sortable = string | number | null | undefined
 
+// Made once: ten thousand rows take ten comparisons each, and more.
+const collator = new Intl.Collator('en', { numeric: true })
+
 /** A sorted copy: numbers as numbers, words as people order them, and what is missing always last. */
 export function sortRows<Row>(
   rows: readonly Row[],
@@ -20,7 +23,7 @@ export function sortRows<Row>(
     const order =
       typeof a === 'number' && typeof b === 'number'
         ? a - b
-        : String(a).localeCompare(String(b), 'en', { numeric: true })
+        : collator.compare(String(a), String(b))
     return down ? -order : order
   })
 }
