@@ -88,7 +88,11 @@ def cases(trained):
 
 def test_the_module_answers_what_the_run_answered(trained):
     _, one, data = trained
+    spoilt = one.module()
     with torch.no_grad():
+        for parameter in spoilt.parameters():
+            parameter.zero_().requires_grad_(False)
+        assert all(parameter.requires_grad for parameter in one.module().parameters())
         mine = one.module()(torch.from_numpy(data.test.features)).numpy()
     assert np.abs(mine - one.logits(data.test)).max() < 1e-4
 

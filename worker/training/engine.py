@@ -240,7 +240,8 @@ def groups_for(
 class Trained:
     """What came of one run. `logits(examples)` answers `[rows, outputs]` float32.
 
-    `module()` is the trained network in evaluation mode on the processor, for what needs gradients by its inputs.
+    `module()` is the trained network in evaluation mode on the processor, a new object each time: its asker may change
+    it.
     """
 
     key: str

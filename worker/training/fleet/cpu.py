@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -326,11 +327,12 @@ class _Run:
         return CompiledGradients(sample, size, rows, self.network, self.buffers, self.rules, room)
 
     def trained_module(self) -> torch.nn.Module:
-        """The network as a torch module, with the weights as they are now."""
+        """The network as a torch module of the caller's own, with the weights as they are now."""
+        module = deepcopy(self.module)
         with torch.no_grad():
-            for parameter, values in zip(self.module.parameters(), self.layout.unpack(self.weights), strict=True):
+            for parameter, values in zip(module.parameters(), self.layout.unpack(self.weights), strict=True):
                 parameter.copy_(torch.from_numpy(values))
-        return self.module.eval()
+        return module.eval()
 
 
 def _capacity(expected: float) -> int:
