@@ -11,6 +11,9 @@ from worker.training.objective import Objective, Step
 
 #: Kernel widths, as multiples of the mean squared distance.
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+#: Of the mean squared distance. Posteriors that are nearly equal, as those of an untrained model are, would otherwise be
+#: driven apart by gradients that grow without bound as the distance shrinks, and the model with them.
+NARROWEST = 1e-2
 
 
 class MixupMmdParams(Params):
@@ -73,7 +76,7 @@ def mmd(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """
     rows = torch.cat([first, second])
     squares = (rows[:, None] - rows[None]).square().sum(-1)
-    width = (squares.detach().sum() / max(1, len(rows) * (len(rows) - 1))).clamp(min=1e-12)
+    width = (squares.detach().sum() / max(1, len(rows) * (len(rows) - 1))).clamp(min=NARROWEST)
     kernel = sum(torch.exp(-squares / (width * factor)) for factor in WIDTHS)
     assert isinstance(kernel, torch.Tensor)
     m = len(first)
