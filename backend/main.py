@@ -23,6 +23,7 @@ from backend.api.routers import (
     curves,
     events,
     figures,
+    gaussian,
     health,
     jobs,
     links,
@@ -103,6 +104,7 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
         bundles.router,
         reports.router,
         accounting.router,
+        gaussian.router,
     ):
         app.include_router(router, prefix="/api")
     # The last one added is the outermost.

@@ -102,12 +102,11 @@ def law(n: Floats | float, shrink: Floats | float, attack: Floats | float, task:
     n, shrink, attack = (np.atleast_1d(one).astype(np.float64) for one in np.broadcast_arrays(n, shrink, attack))
     if task.norm == "l2":
         return _law_l2(n, shrink, attack, task)
-    found = _law_linf(n, shrink, attack, task)
     if shrink.any():
-        return found
+        return _law_linf(n, shrink, attack, task)
     # Only the mean's robust accuracy depends on the norm: the finer quadrature serves for the others.
     finer = _law_l2(n, shrink, attack, task)
-    return replace(found, shift=finer.shift, accuracy=finer.accuracy)
+    return replace(finer, robust=_rules(n, shrink, attack, task, ("robust",))[0][0])
 
 
 # Against linf: coordinates are independent, so E[N^k exp(-t B)] is a product over them [15].
@@ -118,11 +117,21 @@ _T = np.linspace(-4.3, 4.3, 87)
 _LOG_T = np.pi / 2 * np.sinh(_T)
 _DT = np.pi / 2 * np.cosh(_T) * (_T[1] - _T[0])
 _Y, _DY = np.polynomial.legendre.leggauss(40)
+#: Settings that are worked on at once.
+_BLOCK = 4
 #: Standard deviations beyond which a normal density is left out.
 _REACH = 8.5
 
 
 def _law_linf(n: Floats, shrink: Floats, attack: Floats, task: Task) -> Law:
+    rules, gap, zero = _rules(n, shrink, attack, task, ("shift", "accuracy", "robust"))
+    return Law(n, rules[0], rules[1], rules[2], gap, zero)
+
+
+def _rules(
+    n: Floats, shrink: Floats, attack: Floats, task: Task, wanted: tuple[str, ...]
+) -> tuple[list[Rule], Floats, Floats]:
+    """The rules of the ratios that are wanted, the expected gap [9], and how often theta is zero."""
     tau = task.sigma / np.sqrt(n)
     kinds = [(task.signals, task.mean), (task.d - task.signals, 0.0)]
     count = np.array([c for c, _ in kinds if c])
@@ -137,14 +146,20 @@ def _law_linf(n: Floats, shrink: Floats, attack: Floats, task: Task) -> Law:
     size = np.where(ever, (count * _half_squares(beyond).sum(axis=2)).sum(axis=1) / np.where(ever, some, 1), 1.0)
     mass = np.where(ever, some, 0.0)
     signal = mu / tau[:, None, None]
-    numerators = (None, signal, signal - (attack / tau)[:, None, None])
-    units = np.array([1 / np.sqrt(n), tau / task.sigma, tau / task.sigma])
+    numerators = {"shift": None, "accuracy": signal, "robust": signal - (attack / tau)[:, None, None]}
+    units = {"shift": 1 / np.sqrt(n), "accuracy": tau / task.sigma, "robust": tau / task.sigma}
+    # A few settings at a time: their arrays stay in the processor's cache.
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(n), _BLOCK)]
+    chosen = [numerators[name] for name in wanted]
+    parts = [
+        _ratio_moments(beyond[b], [None if one is None else one[b] for one in chosen], count, size[b]) for b in blocks
+    ]
     rules = []
-    for moments, unit in zip(_ratio_moments(beyond, numerators, count, size), units, strict=True):
+    for place, name in enumerate(wanted):
+        moments = np.concatenate([part[place] for part in parts])
         known = np.where(ever[:, None], moments / np.where(ever, some, 1)[:, None], 0.0)
-        rules.append(_gauss(known * unit[:, None] ** np.arange(1, _POWERS + 1), mass))
-    gap = tau**2 * (count * left).sum(axis=1)
-    return Law(n, rules[0], rules[1], rules[2], gap, 1 - mass)
+        rules.append(_gauss(known * units[name][:, None] ** np.arange(1, _POWERS + 1), mass))
+    return rules, tau**2 * (count * left).sum(axis=1), 1 - mass
 
 
 def _half_squares(beyond: Floats) -> Floats:
@@ -153,7 +168,7 @@ def _half_squares(beyond: Floats) -> Floats:
     return np.asarray(np.maximum((1 + beyond**2) * special.ndtr(beyond) + beyond * density, 0.0))
 
 
-def _ratio_moments(beyond: Floats, numerators: tuple[Floats | None, ...], count: Floats, size: Floats) -> list[Floats]:
+def _ratio_moments(beyond: Floats, numerators: list[Floats | None], count: Floats, size: Floats) -> list[Floats]:
     """E[(N / |theta|)^k; theta not zero] for k = 1 to 6, `[settings, 6]` for each numerator, in units of tau [15].
 
     N sums c y over coordinates, y being what is left of a coordinate in units of tau; c `[settings, kinds, sides]`, or
@@ -173,7 +188,7 @@ def _ratio_moments(beyond: Floats, numerators: tuple[Floats | None, ...], count:
     weight *= (span * spread / math.sqrt(2 * math.pi))[..., None]
     gone = 1 - special.ndtr(beyond).sum(axis=2)
     base = np.maximum(np.maximum(gone, 0.0)[..., None] + weight.sum(axis=(2, 4)), 1e-300)
-    plain = _powers(weight, y)
+    plain = _powers(weight, y) if any(factor is not None for factor in numerators) else np.zeros(0)
     answers = []
     for factor in numerators:
         if factor is None:
@@ -240,7 +255,7 @@ def _gauss(raw: Floats, mass: Floats) -> Rule:
         noise.append(_ROUNDING * np.sum(np.abs(terms), axis=0))
     variance = np.maximum(central[2], 0.0)
     spread = np.sqrt(variance)
-    unit = np.where(spread > 0, spread, 1.0)
+    unit = np.where(spread > 1e-30, spread, 1.0)
     m = [central[k] / unit**k for k in range(_POWERS + 1)]
     # Recurrence of the orthogonal polynomials 1, x, p2, p3 of the standardised law.
     beta2 = m[4] - m[3] ** 2 - 1

@@ -7,6 +7,7 @@
     roc        an attack's rates on logarithmic axes
     history    a quantity along training
     clipping   what clipping does to each subgroup's gradients along training
+    gaussian   a quantity of the Gaussian task along n or epsilon
     reductions how much smaller a gap is than a reference's, and a paper's claims beside it
 
 Figures are built as plain dictionaries: Plotly's own package is only needed to test that they are valid.

@@ -99,6 +99,13 @@ const calculator = createRoute({
   component: lazyRouteComponent(() => import('./pages/calculator/CalculatorPage'), 'CalculatorPage'),
 })
 
+const gaussian = createRoute({
+  getParentRoute: () => root,
+  path: '/gaussian',
+  validateSearch: views.gaussian,
+  component: lazyRouteComponent(() => import('./pages/gaussian/GaussianPage'), 'GaussianPage'),
+})
+
 const data = createRoute({
   getParentRoute: () => root,
   path: '/data',
@@ -124,6 +131,7 @@ const routeTree = root.addChildren([
   review,
   ratingTask,
   calculator,
+  gaussian,
   data,
   workers,
 ])

@@ -1963,6 +1963,234 @@ export type Gain = {
 };
 
 /**
+ * Gaussian
+ *
+ * Closed forms beside a simulation, at one setting, along n and along epsilon.
+ */
+export type Gaussian = {
+    /**
+     * Mean
+     *
+     * Mean of each informative coordinate.
+     */
+    mean: number;
+    /**
+     * Norm
+     *
+     * Euclidean norm of the mean of a class.
+     */
+    norm: number;
+    /**
+     * Zero
+     *
+     * Share of trainings in which the robust estimator is zero.
+     */
+    zero: number;
+    /**
+     * Values
+     */
+    values: Array<GaussianValue>;
+    /**
+     * Notes
+     *
+     * What is particular about this setting, in sentences.
+     */
+    notes: Array<string>;
+    /**
+     * Curves
+     */
+    curves: Array<GaussianCurve>;
+    /**
+     * Figures
+     */
+    figures: Array<Figure>;
+};
+
+/**
+ * GaussianCurve
+ *
+ * One quantity of one estimator along n or epsilon: what theory expects, and simulated points.
+ */
+export type GaussianCurve = {
+    /**
+     * Along
+     */
+    along: 'rows' | 'epsilon';
+    /**
+     * Estimator
+     */
+    estimator: 'standard' | 'robust';
+    /**
+     * Quantity
+     */
+    quantity: 'auc' | 'advantage' | 'tpr_1' | 'tpr_01' | 'gap' | 'accuracy' | 'robust_accuracy';
+    /**
+     * X
+     */
+    x: Array<number>;
+    /**
+     * Expected
+     *
+     * Expectation over trainings.
+     */
+    expected: Array<number>;
+    /**
+     * Error
+     *
+     * Largest error of the expectation; of the advantage in part an estimate.
+     */
+    error: Array<number>;
+    /**
+     * Simulated
+     */
+    simulated: Array<GaussianSimulated>;
+};
+
+/**
+ * GaussianRequest
+ *
+ * A mixture of two Gaussians, how it is learned, and how figures are drawn.
+ */
+export type GaussianRequest = {
+    /**
+     * Rows
+     *
+     * Training rows n.
+     */
+    rows: number;
+    /**
+     * Dimensions
+     *
+     * Coordinates d of a row.
+     */
+    dimensions: number;
+    /**
+     * Informative
+     *
+     * Coordinates whose mean differs between the classes; None: all.
+     */
+    informative?: number | null;
+    /**
+     * Sigma
+     *
+     * Standard deviation of every coordinate.
+     */
+    sigma?: number;
+    /**
+     * Epsilon
+     *
+     * Size of the perturbation that is trained against and tested with.
+     */
+    epsilon: number;
+    /**
+     * Signal
+     *
+     * How far the mean of a class is from zero, in the way that `signal_as` says.
+     */
+    signal: number;
+    /**
+     * Signal As
+     *
+     * coordinate: `signal` is the mean of each informative coordinate; norm: of all of them together.
+     */
+    signal_as?: 'coordinate' | 'norm';
+    /**
+     * Perturbation
+     *
+     * linf: every coordinate moves by up to epsilon; l2: the row does, as a whole.
+     */
+    perturbation?: 'linf' | 'l2';
+    /**
+     * Measure
+     *
+     * What the figures of leakage show.
+     */
+    measure?: 'auc' | 'advantage' | 'tpr_1' | 'tpr_01' | 'gap';
+    /**
+     * Seed
+     *
+     * Of the simulation.
+     */
+    seed?: number;
+    /**
+     * Theme
+     */
+    theme?: 'light' | 'dark';
+    /**
+     * Width
+     *
+     * Pixels that a figure has, if few.
+     */
+    width?: number | null;
+};
+
+/**
+ * GaussianSimulated
+ *
+ * A mean over simulated trainings with its 95 % interval.
+ */
+export type GaussianSimulated = {
+    /**
+     * X
+     */
+    x: number;
+    /**
+     * Trainings
+     */
+    trainings: number;
+    /**
+     * Mean
+     */
+    mean: number;
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * High
+     */
+    high: number;
+};
+
+/**
+ * GaussianValue
+ *
+ * One quantity of both estimators at the asked setting.
+ */
+export type GaussianValue = {
+    /**
+     * Quantity
+     */
+    quantity: 'auc' | 'advantage' | 'tpr_1' | 'tpr_01' | 'gap' | 'accuracy' | 'robust_accuracy';
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Better
+     */
+    better: 'lower' | 'higher';
+    /**
+     * Standard
+     */
+    standard: number;
+    /**
+     * Robust
+     */
+    robust: number;
+    /**
+     * Error
+     */
+    error: number;
+    /**
+     * Simulated
+     *
+     * Of the standard and the robust estimator; empty: none.
+     */
+    simulated: Array<GaussianSimulated>;
+};
+
+/**
  * GroupCell
  *
  * One metric of one group: mean and 95 % Student t interval over seeds, each seed's runs averaged first.
@@ -9226,3 +9454,32 @@ export type AccountingCalculateResponses = {
 };
 
 export type AccountingCalculateResponse = AccountingCalculateResponses[keyof AccountingCalculateResponses];
+
+export type GaussianCalculateData = {
+    body: GaussianRequest;
+    path?: never;
+    query?: never;
+    url: '/api/gaussian';
+};
+
+export type GaussianCalculateErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type GaussianCalculateError = GaussianCalculateErrors[keyof GaussianCalculateErrors];
+
+export type GaussianCalculateResponses = {
+    /**
+     * Successful Response
+     */
+    200: Gaussian;
+};
+
+export type GaussianCalculateResponse = GaussianCalculateResponses[keyof GaussianCalculateResponses];

@@ -2,6 +2,7 @@ import { AppShell, Burger, Group, NavLink, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import {
   IconCalculator,
+  IconChartAreaLine,
   IconChartDots3,
   IconClipboardCheck,
   IconDatabase,
@@ -17,7 +18,7 @@ import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
 
 interface Place {
-  to: '/studies' | '/explore' | '/reviews' | '/calculator' | '/data' | '/workers'
+  to: '/studies' | '/explore' | '/reviews' | '/calculator' | '/gaussian' | '/data' | '/workers'
   label: string
   icon: typeof IconDatabase
   /** Pages that belong to this place without lying under its address. */
@@ -29,6 +30,7 @@ const PLACES: Place[] = [
   { to: '/explore', label: 'Explore', icon: IconChartDots3 },
   { to: '/reviews', label: 'Reviews', icon: IconClipboardCheck },
   { to: '/calculator', label: 'Calculator', icon: IconCalculator },
+  { to: '/gaussian', label: 'Gaussian task', icon: IconChartAreaLine },
   { to: '/data', label: 'Data', icon: IconDatabase },
   { to: '/workers', label: 'Workers', icon: IconServer2 },
 ]

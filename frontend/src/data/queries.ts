@@ -229,4 +229,16 @@ export const accountingQuery = (request: api.AccountingRequest | null, accountan
     staleTime: Number.POSITIVE_INFINITY,
   })
 
+/** The answer before stays until the next is there; answers to earlier questions are never shown. */
+export const gaussianQuery = (request: api.GaussianRequest | null) =>
+  queryOptions({
+    queryKey: ['gaussian', request],
+    queryFn: ({ signal }) => unwrap(api.gaussianCalculate({ body: request as api.GaussianRequest, signal })),
+    enabled: request !== null,
+    retry: false,
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+  })
+
 export { isLive }

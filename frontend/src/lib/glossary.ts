@@ -84,6 +84,28 @@ export const glossary = {
     'All hold: on how many seeds all limits hold at once, with the exact 95 % interval (Clopper and Pearson 1934) of the chance that a new training meets them.',
   means_hold:
     'Means hold: share of 2,000 bootstrap resamples of the seeds in which all means meet their limits; not given below five seeds.',
+  standard_estimator:
+    'Standard: the mean of the training rows, each turned by its label; the model is right where a row points the same way.',
+  robust_estimator:
+    'Robust: the mean shrunk by ε, which is best if every training row may be moved by up to ε before it is seen.',
+  dimensions: 'Coordinates d: numbers in every row.',
+  informative_coordinates:
+    'Informative coordinates: those whose mean differs between the classes; the others are noise alone.',
+  noise_level: 'Noise σ: standard deviation of every coordinate within a class.',
+  signal:
+    'Signal μ: how far the mean of a class is from zero, in each informative coordinate or, as a norm, in all of them together.',
+  perturbation:
+    'Perturbation ε: how far a row may be moved, by the attacker at test time and in the training of the robust estimator.',
+  membership_auc:
+    'AUC: the chance that a training row has a larger margin than a new row; 0.5 is guessing, 1 is certainty.',
+  membership_advantage:
+    'Advantage: true less false positive rate of the best threshold on the margin; 0 is guessing.',
+  tpr_at_one:
+    'TPR at 1 % FPR: the share of training rows that are recognised while one new row in a hundred is wrongly accused.',
+  margin_gap:
+    'Margin gap: how much larger the mean margin of training rows is than that of new rows; overfitting in its own unit.',
+  accuracy_under_attack:
+    'Accuracy under attack: the share of new rows that stay on the right side however they are moved by up to ε.',
   engine: 'Engine: the program that carried the training out.',
 } as const
 

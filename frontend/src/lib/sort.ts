@@ -21,9 +21,7 @@ export function sortRows<Row>(
     const b = by(right)
     if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b))
     const order =
-      typeof a === 'number' && typeof b === 'number'
-        ? a - b
-        : collator.compare(String(a), String(b))
+      typeof a === 'number' && typeof b === 'number' ? a - b : collator.compare(String(a), String(b))
     return down ? -order : order
   })
 }

@@ -55,6 +55,31 @@ export const calculator = (raw: Raw): CalculatorView => ({
   sigmas: name(raw.sigmas),
 })
 
+/** The fields of the Gaussian task as they were typed; what is absent has the default. */
+export interface GaussianView {
+  n?: string
+  d?: string
+  k?: string
+  sigma?: string
+  eps?: string
+  mu?: string
+  as?: 'norm'
+  moves?: 'l2'
+  measure?: 'advantage' | 'tpr_1' | 'tpr_01' | 'gap'
+}
+
+export const gaussian = (raw: Raw): GaussianView => ({
+  n: name(raw.n),
+  d: name(raw.d),
+  k: name(raw.k),
+  sigma: name(raw.sigma),
+  eps: name(raw.eps),
+  mu: name(raw.mu),
+  as: oneOf(raw.as, ['norm'] as const),
+  moves: oneOf(raw.moves, ['l2'] as const),
+  measure: oneOf(raw.measure, ['advantage', 'tpr_1', 'tpr_01', 'gap'] as const),
+})
+
 export const JOB_ORDERS = ['created', 'name', 'status', 'runs'] as const
 
 export interface StudiesView {
