@@ -18,6 +18,7 @@ from backend.figures.theme import Shades, Theme
 ESTIMATORS = (("Standard", "neutral", "circle"), ("Robust", "blue", "diamond"))
 #: Marks of the rows axis.
 TICKS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+FEW_TICKS = (2, 10, 100, 1000, 10_000)
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def sweep(picture: Picture, theme: Theme, width: int | None) -> Figure:
     layout = parts.layout(theme, revision=picture.name, height=380 if narrow else 420)
     low, high = float(drawn.x[0]), float(drawn.x[-1])
     if rows:
+        ticks = FEW_TICKS if narrow else TICKS
         layout["xaxis"] = parts.axis(
             theme, picture.x_title, wrap=parts.across(narrow), type="log", tickmode="array", minor={"showgrid": False},
-            tickvals=[t for t in TICKS if not narrow or str(t)[0] != "2" or t == 2],
-            ticktext=[f"{t:,}" for t in TICKS if not narrow or str(t)[0] != "2" or t == 2],
+            tickvals=list(ticks), ticktext=[f"{tick:,}" for tick in ticks],
             range=[math.log10(low) - 0.05, math.log10(high) + 0.05], tickangle=0,
         )  # fmt: skip
     else:
@@ -182,27 +183,19 @@ def _mark(at: float, label: str, rows: bool, layout: Json, theme: Theme) -> None
 
 
 def _table(drawn: Sweep, shown: Sequence[Shown], short: str, rows: bool) -> tuple[list[TableColumn], list[list[Cell]]]:
-    columns = [TableColumn(title="n" if rows else "ε")]
-    for one in shown:
-        for estimator, _, _ in ESTIMATORS:
-            name = f"{estimator}{one.suffix}"
-            columns += [
-                TableColumn(title=name, unit=short),
-                TableColumn(title=f"{name}, simulated"),
-                TableColumn(title="95 % low"),
-                TableColumn(title="95 % high"),
-            ]
+    names = [(one, place, f"{name}{one.suffix}") for one in shown for place, (name, _, _) in enumerate(ESTIMATORS)]
+    columns = [TableColumn(title="n" if rows else "ε"), *(TableColumn(title=name, unit=short) for *_, name in names)]
+    for _, _, name in names:
+        columns += [TableColumn(title=f"{name}, {what}") for what in ("simulated", "95 % low", "95 % high")]
     columns += [TableColumn(title="Trainings"), TableColumn(title="Error at most")]
     table: list[list[Cell]] = []
     for i, x in enumerate(drawn.x.tolist()):
         found = drawn.simulated.get(x)
         row: list[Cell] = [int(x) if rows else x]
-        for one in shown:
-            for place in range(len(ESTIMATORS)):
-                row.append(float(drawn.expected[one.quantity][place, i]))
-                measured = (found.mean, found.low, found.high) if found else ()
-                row += [float(part[one.quantity][place]) for part in measured] or [None, None, None]
-        row += [found.trainings if found else None]
-        row += [float(np.max([drawn.error[one.quantity][:, i] for one in shown]))]
+        row += [float(drawn.expected[one.quantity][place, i]) for one, place, _ in names]
+        for one, place, _ in names:
+            measured = (found.mean, found.low, found.high) if found else ()
+            row += [float(part[one.quantity][place]) for part in measured] or [None, None, None]
+        row += [found.trainings if found else None, float(np.max([drawn.error[one.quantity][:, i] for one in shown]))]
         table.append(row)
     return columns, table

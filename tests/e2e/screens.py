@@ -32,6 +32,7 @@ def pages(base: str) -> dict[str, str]:
         "explore": "/explore",
         "data": "/data",
         "calculator": "/calculator",
+        "gaussian": "/gaussian",
         "workers": "/workers",
         "unknown": "/nowhere",
     }

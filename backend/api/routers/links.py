@@ -25,7 +25,7 @@ MANY, LONG = 60, 8000
 class LinkCreate(Contract):
     """A view: the page's path and its search parameters."""
 
-    path: str = Field(pattern=r"^/(explore|studies|runs|reviews|calculator)(/[A-Za-z0-9_-]{1,64})?$")
+    path: str = Field(pattern=r"^/(explore|studies|runs|reviews|calculator|gaussian)(/[A-Za-z0-9_-]{1,64})?$")
     search: dict[
         Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_]{0,39}$")],
         Annotated[str, StringConstraints(max_length=LONG)],

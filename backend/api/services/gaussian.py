@@ -234,7 +234,7 @@ def _accuracy_along_epsilon(found: Answer) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def _figures(found: Answer, asked: GaussianRequest) -> list[Figure]:
             pictures.append(
                 Picture(
                     name=f"gaussian-{name}-{along}", title=_sentence(found, name, along, measure), drawn=drawn,
-                    shown=shown, caption=f"{mixture}, {fixed}; {error}; {_points(drawn)}", x_title=x_title,
+                    shown=shown, caption=f"{mixture}, {fixed}; {error}; {_points(drawn, along)}", x_title=x_title,
                     y_title=y_title if log else y_title.replace(", log scale", ""), short=unit, at=at,
                     at_label=at_label, rows=along == "rows", log=log, share=shown is right or measure != "gap",
                 )
@@ -288,9 +288,10 @@ def _error(drawn: Sweep, at: float, at_label: str, shown: tuple[Shown, ...]) -> 
     return f"{lines}, error at most {here:.1g} at {at_label}, {worst:.1g} anywhere" if worst else lines
 
 
-def _points(drawn: Sweep) -> str:
+def _points(drawn: Sweep, along: str) -> str:
     counts = sorted({one.trainings for one in drawn.simulated.values()})
     if not counts:
         return "too large to simulate while you wait"
     many = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
-    return f"points: means of {many} simulated trainings, both estimators on the same rows, bars: 95 % Student t"
+    same = "both estimators on the same rows" if along == "rows" else "the same rows at every ε"
+    return f"points: means of {many} simulated trainings, {same}, bars: 95 % Student t"

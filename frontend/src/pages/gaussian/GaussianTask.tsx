@@ -169,7 +169,7 @@ export function GaussianTask({ view, onView }: Props) {
           />
         ))}
       {answer && (
-        <Panel aria-label="Both estimators at this setting">
+        <Panel>
           <ValuesTable answer={answer} />
         </Panel>
       )}

@@ -1,7 +1,7 @@
 import { Slider, TextInput } from '@mantine/core'
 import { Term } from '~/components/Term'
 import type { GlossaryTerm } from '~/lib/glossary'
-import { type Fields, type NumberName, scaleOf } from './fields'
+import { type Fields, type NumberName, parse, scaleOf } from './fields'
 import classes from './GaussianTask.module.css'
 
 interface Props {
@@ -35,7 +35,7 @@ export function NumberControl({ name, label, term, fields, error, onType, onSlid
         min={0}
         max={1}
         step={0.005}
-        value={scale.place(Number(text))}
+        value={scale.place(parse(text))}
         thumbLabel={`Slider of ${label}`}
         thumbValueText={text}
         onChange={onSlide}

@@ -1,7 +1,8 @@
+import { Text } from '@mantine/core'
 import type { Gaussian, GaussianValue } from '~/api'
 import { type Column, DataTable } from '~/components/DataTable'
 import { Term } from '~/components/Term'
-import { interval, number } from '~/lib/format'
+import { integer, interval, number } from '~/lib/format'
 import type { GlossaryTerm } from '~/lib/glossary'
 
 const TERMS: Partial<Record<GaussianValue['quantity'], GlossaryTerm>> = {
@@ -48,12 +49,21 @@ const COLUMNS: Column<GaussianValue>[] = [
 
 /** Everything at the chosen setting: expected, and simulated with its interval. */
 export function ValuesTable({ answer }: { answer: Gaussian }) {
+  const trainings = answer.values[0]?.simulated[0]?.trainings
   return (
-    <DataTable
-      label="Both estimators at this setting"
-      columns={COLUMNS}
-      rows={answer.values}
-      rowKey={(row) => row.quantity}
-    />
+    <>
+      <DataTable
+        label="Both estimators at this setting"
+        columns={COLUMNS}
+        rows={answer.values}
+        rowKey={(row) => row.quantity}
+      />
+      <Text size="xs" c="dimmed" mt={6} className="tabular">
+        Expected over trainings, by theory
+        {trainings
+          ? `; simulated: mean of ${integer(trainings)} trainings with its 95 % interval.`
+          : '; too large to simulate while you wait.'}
+      </Text>
+    </>
   )
 }

@@ -23,6 +23,8 @@ export type FieldName = keyof Fields
 export type Complaints = Partial<Record<NumberName, string>>
 const NAMES = Object.keys(DEFAULTS) as FieldName[]
 
+const WHOLE: readonly NumberName[] = ['n', 'd', 'k']
+
 /** Every field, those that the address lacks with their defaults. */
 export const filled = (view: GaussianView): Fields =>
   Object.fromEntries(NAMES.map((name) => [name, view[name] ?? DEFAULTS[name]])) as Fields
@@ -46,7 +48,9 @@ const SERVER: Record<NumberName, keyof GaussianRequest> = {
   mu: 'signal',
 }
 
-const parse = (text: string) => Number(text.trim().replace(/(?<=\d)[, _](?=\d{3}\b)/g, '') || Number.NaN)
+/** The number that a text means, not a number if none. */
+export const parse = (text: string) =>
+  Number(text.trim().replace(/(?<=\d)[, _](?=\d{3}\b)/g, '') || Number.NaN)
 
 /** The request, or what is wrong with each field that is no number. Limits are the server's to check. */
 export function read(fields: Fields): { request: GaussianRequest | null; complaints: Complaints } {
@@ -92,15 +96,15 @@ const digits = (value: number, count: number) => Number(value.toPrecision(count)
 
 const logarithmic = (low: number, high: number, whole: boolean): Scale => ({
   value: (place) => {
-    const found = low * (high / low) ** place
-    return whole && found < 100 ? Math.round(found) : digits(found, whole ? 2 : 3)
+    const found = digits(low * (high / low) ** place, 3)
+    return whole ? Math.round(found) : found
   },
   place: (value) => clamp(Math.log(value / low) / Math.log(high / low)),
 })
 
 /** Fine near 0, where ε and μ are told apart by hundredths. */
 const cubic = (high: number): Scale => ({
-  value: (place) => digits(high * place ** 3, 2),
+  value: (place) => digits(high * place ** 3, 3),
   place: (value) => clamp(Math.cbrt(value / high)),
 })
 
@@ -115,6 +119,12 @@ export function scaleOf(name: NumberName, fields: Fields): Scale {
 
 /** The fields after a slider was moved; fewer coordinates than are informative take those along. */
 export function slid(fields: Fields, name: NumberName, place: number): Fields {
-  const next = { ...fields, [name]: String(scaleOf(name, fields).value(place)) }
+  const scale = scaleOf(name, fields)
+  const before = parse(fields[name])
+  const way = Math.sign(place - scale.place(before))
+  let value = scale.value(place)
+  // A step of the slider that is less than a whole number would otherwise lead back to where it was.
+  if (value === before && WHOLE.includes(name)) value = before + way
+  const next = { ...fields, [name]: String(value) }
   return name === 'd' && parse(next.k) > parse(next.d) ? { ...next, k: next.d } : next
 }
