@@ -11,8 +11,8 @@ from worker.training.objective import Objective, Step
 
 #: Kernel widths, as multiples of the mean squared distance.
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
-#: Of the mean squared distance. Posteriors that are nearly equal, as those of an untrained model are, would otherwise be
-#: driven apart by gradients that grow without bound as the distance shrinks, and the model with them.
+#: Of the mean squared distance. Posteriors that are nearly equal, as those of an untrained model are, would otherwise
+#: be driven apart by gradients that grow without bound as the distance shrinks, and the model with them.
 NARROWEST = 1e-2
 
 
