@@ -123,6 +123,29 @@ def worker(
 
 
 @app.command()
+def fetch(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Data sets to download, such as fashion_mnist.")
+    ],
+    data_dir: DataDir = None,
+    base: Annotated[
+        str | None, typer.Option("--from", help="Folder of a copy, http(s) or file, that has files of the same names.")
+    ] = None,
+) -> None:
+    """Download published data sets to where the workers of this machine look for them, checked by hash."""
+    from backend.serve import missing_packages
+
+    settings = _settings(data_dir=data_dir)
+    os.environ.update(_environment(settings))
+    if missing := missing_packages():
+        _fail(f"The training packages are not installed ({', '.join(missing)}): pip install 'equipoise[worker]'")
+    # As for the worker: nothing here imports it.
+    options = ["--from", base] if base is not None else []
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "worker.fetch", *options, "--", *names])
+
+
+@app.command()
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Create or upgrade the database. `serve` does it by itself for the embedded one."""
     from backend.errors import EquipoiseError

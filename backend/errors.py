@@ -12,6 +12,7 @@ EquipoiseError
  +- StaleAttempt                 this worker no longer owns the job: stop
  +- JobFailed                    a sentence that helps, shown on the job
      +- DataMissing              files that are not there: what to put where
+     |   +- DataDamaged          files that are there and not what they should be
      +- DataChanged              the data are not those that the job was planned on
      +- EpsilonUnreachable       no noise reaches the asked epsilon
 """
@@ -129,6 +130,13 @@ class DataMissing(JobFailed):
 
     type = "/problems/data-missing"
     title = "The worker does not have the data"
+
+
+class DataDamaged(DataMissing):
+    """A dataset's files are on the worker and cannot be used: where, what was expected, what was found."""
+
+    type = "/problems/data-damaged"
+    title = "The worker's data cannot be used"
 
 
 class DataChanged(JobFailed):

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=_default_data_dir, description="Folder of the embedded database, caches and artefacts."
     )
+    datasets_dir: Path | None = Field(
+        default=None,
+        description="Folder of the data sets that you provide, a folder each; unset means datasets in the data folder.",
+    )
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL of a shared Postgres; unset means SQLite in the data folder."
     )
@@ -146,6 +150,11 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """Folder of what can be computed again: calibrated noise, compiled kernels, encoded data."""
         return self.data_dir.expanduser().resolve() / "cache"
+
+    def datasets(self) -> Path:
+        """Folder of the data sets that people provide, one folder each."""
+        folder = self.data_dir / "datasets" if self.datasets_dir is None else self.datasets_dir
+        return folder.expanduser().resolve()
 
     def embedded(self) -> bool:
         """True with the embedded SQLite database, where one machine does everything."""

@@ -163,6 +163,14 @@ def train_rows(rows: int) -> int:
     return int((PATTERN[np.arange(rows % len(PATTERN))] == 0).sum()) + 3 * (rows // len(PATTERN))
 
 
+def limited(rows: int, limit: int | None) -> Integers:
+    """Which of `rows` stay: all, or a random sample of `limit` that is the same every time; ascending."""
+    if limit is None or limit >= rows:
+        return np.arange(rows)
+    drawn = words(shared_key(0), Purpose.SUBSET, 0, rows)
+    return np.sort(np.argsort(drawn, kind="stable")[:limit])
+
+
 def strata_of(*codes: Integers) -> Integers:
     """Numbers the combinations of several codes that occur, `[rows]`, in the order of the codes."""
     _, inverse = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from backend.contracts.catalogue import Attribute, DatasetFacts
 from backend.errors import DataMissing
-from worker.datasets._table import SensitiveAttribute, Table, file_hash, strata_of, train_rows
+from worker.datasets._table import SensitiveAttribute, Table, file_hash, limited, strata_of, train_rows
 from worker.plugins import Dataset, Params, param
 from worker.training.streams import Purpose, shared_key, words
 
@@ -130,7 +130,7 @@ class Adult(Dataset[AdultParams]):
         kept = np.flatnonzero(complete) if params.missing == "drop" else np.arange(len(complete))
         if params.balance != "none":
             kept = _balanced_rows(kept, coded[params.balance][0])
-        kept = _kept_rows(kept, params)
+        kept = kept[limited(len(kept), params.limit)]
 
         ages = np.digitize(numeric["age"][kept], AGE_EDGES)
         target, classes = _select(coded["income"], kept)
@@ -191,14 +191,6 @@ def _occurring(coded: Coded, rows: np.ndarray[Any, Any]) -> Coded:
 
 def _select(coded: Coded, kept: np.ndarray[Any, Any]) -> Coded:
     return coded[0][kept], coded[1]
-
-
-def _kept_rows(rows: np.ndarray[Any, Any], params: AdultParams) -> np.ndarray[Any, Any]:
-    """`rows`, or a random sample of them that is the same every time."""
-    if params.limit is None or params.limit >= len(rows):
-        return rows
-    drawn = words(shared_key(0), Purpose.SUBSET, 0, len(rows))
-    return np.sort(rows[np.argsort(drawn, kind="stable")[: params.limit]])
 
 
 def _balanced_rows(rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

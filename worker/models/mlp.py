@@ -9,13 +9,8 @@ import torch
 from pydantic import Field
 
 from worker.datasets._table import Domain
+from worker.models._layers import ACTIVATIONS
 from worker.plugins import Model, Params, param
-
-ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
-    "relu": torch.nn.ReLU,
-    "tanh": torch.nn.Tanh,
-    "gelu": torch.nn.GELU,
-}
 
 
 class MlpParams(Params):
