@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from backend.contracts.training import Training
 from worker.datasets._prepared import Data
-from worker.datasets._table import SensitiveAttribute, Table, Task, strata_of
+from worker.datasets._table import Domain, SensitiveAttribute, Table, Task, strata_of
 from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.plugins import Method, Model, Params
@@ -45,6 +46,30 @@ def toy_table(rows: int = 300, *, task: Task = "binary", classes: int = 2, seed:
         },
         strata=strata_of(sex, race),
         data_hash="toy",
+    )
+
+
+def toy_images(rows: int = 120, *, image: tuple[int, int, int] = (1, 9, 9), classes: int = 3, seed: int = 0) -> Table:
+    """Images that are a pattern of their class with noise, values from 0 to 1; the class is the attribute."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, classes, rows)
+    patterns = random.random((classes, math.prod(image)))
+    values = np.clip(patterns[target] + 0.3 * random.normal(size=(rows, patterns.shape[1])), 0, 1).astype(np.float32)
+    names = tuple(f"class {c}" for c in range(classes))
+    return Table(
+        name="toy_images",
+        task="multiclass",
+        target=target,
+        classes=names,
+        numeric=values,
+        numeric_names=tuple(f"x{place}" for place in range(values.shape[1])),
+        categorical=np.zeros((rows, 0), np.int32),
+        categorical_names=(),
+        categories=(),
+        attributes={"class": SensitiveAttribute("Class", target, names)},
+        strata=target,
+        data_hash="toy_images",
+        domain=Domain(bounds=(0.0, 1.0), image=image),
     )
 
 

@@ -1,5 +1,6 @@
 """What holds for every plugin that is found, whoever wrote it."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -11,16 +12,18 @@ from pydantic import ValidationError
 
 from backend.contracts.catalogue import Catalogue
 from backend.contracts.training import Training
-from backend.errors import DataMissing
+from backend.errors import DataMissing, JobFailed
 from worker.attacks._report import metrics_of
 from worker.attacks._target import Shadows, Target
 from worker.catalogue import build_catalogue
-from worker.datasets._table import TABULAR
+from worker.datasets._table import TABULAR, Domain
+from worker.methods.dp_sgd import PLUGIN as DP_SGD
+from worker.methods.sgd import PLUGIN as SGD
 from worker.metrics._figures import measurements
 from worker.metrics._predictions import Figure, Groups, Observed, Predictions, RunFigures
 from worker.plugins import Probe
 from worker.registry import PACKAGES, registry
-from worker.testing import toy_table, toy_work
+from worker.testing import toy_images, toy_table, toy_work
 from worker.training.losses import per_record_numpy
 from worker.training.opacus_trainer import OpacusEngine
 
@@ -125,8 +128,38 @@ def test_a_dataset_loads_splits_and_encodes_or_says_what_is_missing(found):
 @of("model")
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 def test_a_model_maps_rows_to_logits(found, outputs):
-    module = found.plugin.build(found.plugin.Params(), 7, outputs, TABULAR)
-    assert module(torch.zeros(3, 7)).shape == (3, outputs)
+    domain = Domain(bounds=(0.0, 1.0), image=(3, 28, 28)) if found.plugin.images else TABULAR
+    inputs = math.prod(domain.image) if domain.image else 7
+    module = found.plugin.build(found.plugin.Params(), inputs, outputs, domain)
+    assert module(torch.zeros(3, inputs)).shape == (3, outputs)
+
+
+@of("model")
+def test_a_model_treats_every_record_by_itself(found):
+    """What private training stands on: no layer may mix the records of a batch, in training as in prediction."""
+    table = toy_images(12, image=(1, 16, 16))
+    module = found.plugin.build(found.plugin.Params(), table.numeric.shape[1], 3, table.domain)
+    rows = torch.from_numpy(table.numeric)
+    for mode in (module.train(), module.eval()):
+        together = mode(rows)
+        alone = torch.cat([mode(row[None]) for row in rows])
+        assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4)
+
+
+@of("model")
+@pytest.mark.parametrize("method", [DP_SGD, SGD], ids=lambda one: one.name)
+def test_a_model_trains_privately_and_not(found, method):
+    table = toy_images(40, image=(1, 16, 16)) if found.plugin.images else toy_table(120)
+    work = toy_work(method, table=table, model=found.plugin, epochs=1, batch_size=6, learning_rate=0.01)
+    (trained,) = OpacusEngine().train([work])
+    assert trained.diverged is None
+    assert np.isfinite(trained.logits(work.validation)).all()
+
+
+@pytest.mark.parametrize("found", [one for one in registry().all("model") if one.plugin.images])
+def test_a_model_for_images_says_that_a_table_has_none(found):
+    with pytest.raises(JobFailed, match="needs images"):
+        found.plugin.build(found.plugin.Params(), 7, 2, TABULAR)
 
 
 @of("method")

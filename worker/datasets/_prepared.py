@@ -41,6 +41,8 @@ PARTS = ("train", "validation", "test")
 ARRAYS = ("rows", "numeric", "active", "target")
 #: What the folder may hold, in bytes; the least recently used data go first. Larger data stay in memory.
 LIMIT = 2_000_000_000
+#: A larger table is not kept in memory between seeds: loading it takes less than storing what is made of it.
+KEPT_BYTES = 100_000_000
 #: A folder half-written for this long is nobody's any more.
 ABANDONED_SECONDS = 3600.0
 
@@ -141,7 +143,7 @@ def _prepared(name: str, params: str, seed: int, cache_dir: Path | None) -> Data
     found = registry().find("dataset", name)
     data_hash = found.plugin.facts(found.plugin.Params.model_validate(json.loads(params))).data_hash
     if cache_dir is None or data_hash is None:
-        return Data.of(load_table(name, params), seed)
+        return _made(name, params, seed)
     identity = {
         "data": data_hash,
         "dataset": [name, found.version, params],
@@ -153,15 +155,23 @@ def _prepared(name: str, params: str, seed: int, cache_dir: Path | None) -> Data
     kept = _opened(folder, data_hash)
     if kept is not None:
         return kept
-    data = Data.of(load_table(name, params), seed)
-    if data.data_hash == data_hash and _stored(data, folder):
-        return _opened(folder, data_hash) or data
-    return data
+    data = _made(name, params, seed)
+    if data.data_hash != data_hash or not _stored(data, folder):
+        return data
+    del data  # Before it is mapped: for a moment there would be two of it.
+    return _opened(folder, data_hash) or _made(name, params, seed)
+
+
+def _made(name: str, params: str, seed: int) -> Data:
+    table = load_table(name, params)
+    if table.numeric.nbytes > KEPT_BYTES:
+        load_table.cache_clear()
+    return Data.of(table, seed)
 
 
 @lru_cache(maxsize=1)
 def load_table(name: str, params: str) -> Table:
-    """One load per process for all seeds that have to be prepared."""
+    """One load per process for all seeds that have to be prepared; a large table is not kept for them."""
     plugin = registry().find("dataset", name).plugin
     table: Table = plugin.load(plugin.Params.model_validate(json.loads(params)))
     return table
