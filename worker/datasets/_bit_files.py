@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from worker.datasets._bits import Layout, classes_from, counted, read
-from worker.datasets._files import Source, find, folder_of, stamp
+from worker.datasets._files import Source, find_one, folder_of, stamp
 from worker.datasets._labelled import Bytes, Labelled, LabelledParams
 from worker.datasets._table import Domain, Integers
 
@@ -37,9 +37,7 @@ class BitFile(Labelled[LabelledParams]):
 
     def _layout(self) -> Layout:
         folder, fix = folder_of(self.name), self._fix()
-        there = [name for name in self.files if (folder / name).exists() or (folder / f"{name}.gz").exists()]
-        (path,) = find([folder], there[:1] or self.files[:1], fix)
-        return Layout(path, self.bits, True, fix)
+        return Layout(find_one(folder, self.files, fix), self.bits, True, fix)
 
     def _fix(self) -> str:
         names = " or ".join(self.files)

@@ -11,6 +11,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ def _download(url: str, file: Path) -> None:
         # What comes is checked against a known hash before it is used.
         with urllib.request.urlopen(url, timeout=SECONDS) as answer, file.open("wb") as out:
             shutil.copyfileobj(answer, out, BLOCK)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise JobFailed(f"{url} could not be fetched: {reason}.", fix="Check the network, or name a copy.") from error
 
@@ -102,10 +103,10 @@ def _unpack(one: Download, archive: Path, temporary: Path, folder: Path) -> list
     places = []
     with tarfile.open(archive) as tar:
         for number, member in enumerate(one.members):
-            content = tar.extractfile(member)
-            if content is None:
-                raise JobFailed(f"{one.name} has no file {member}.", fix="Fetch it again, or from another copy.")
             made = temporary / f"{number}.unpacked"
+            # A file or a link to one: its hash says that the archive is the published one, which has them all.
+            content = tar.extractfile(member)
+            assert content is not None
             with content, made.open("wb") as out:
                 shutil.copyfileobj(content, out, BLOCK)
             places.append((made, folder / member))

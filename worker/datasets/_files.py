@@ -40,15 +40,25 @@ def find(folders: Sequence[Path], names: Sequence[str], fix: str) -> list[Path]:
     Raises `DataMissing`, which names the first that is not there, or `DataDamaged` for a folder that is none.
     """
     for folder in folders:
-        if folder.exists() and not folder.is_dir():
+        with _explained(folder, fix):
+            is_file = folder.exists() and not folder.is_dir()
+            found = {name: [p for p in (folder / name, folder / f"{name}.gz") if _exists(p)] for name in names}
+        if is_file:
             raise DataDamaged(f"{folder} is a file; expected a folder.", fix=fix)
-        found = {name: [p for p in (folder / name, folder / f"{name}.gz") if _exists(p)] for name in names}
         if any(found.values()):
             for name, paths in found.items():
                 if not paths:
                     raise DataMissing(f"{folder} has no file {name}.", fix=fix)
             return [paths[0] for paths in found.values()]
     raise DataMissing(f"{folders[0]} has no file {names[0]}.", fix=fix)
+
+
+def find_one(folder: Path, names: Sequence[str], fix: str) -> Path:
+    """The first of the files `names` that is there. Raises as `find` does, with the first of the names."""
+    with _explained(folder, fix):
+        there = [name for name in names if _exists(folder / name) or _exists(folder / f"{name}.gz")]
+    (path,) = find([folder], there[:1] or names[:1], fix)
+    return path
 
 
 def _exists(path: Path) -> bool:

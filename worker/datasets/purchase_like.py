@@ -72,6 +72,9 @@ class PurchaseLike(Labelled[PurchaseLikeParams]):
     Purchase100 was made (customers clustered by what they bought) and not its content: figures on it say nothing of
     real customers. The same parameters give the same rows on every machine.
 
+    About as hard as Purchase100: a perceptron (256 and 128 units, SGD with momentum 0.9, rate 0.1, batches of 128, 20
+    epochs) fits all of its 19,800 training rows and is right on 77 % of the test rows; with 9,900 training rows, 68 %.
+
     Its data hash is that of a fixed sample of what the generator draws. Parameters are no part of it: a run's identity
     has them beside the hash.
     """
