@@ -158,11 +158,11 @@ def _parse(
     else:
         plain = np.zeros(len(starts), bool)
     for place in range(len(starts)) if layout.label else np.flatnonzero(~plain):
-        if plain[place]:
-            text = block[starts[place] : ends[place] - width].decode("utf-8", "replace")
-            labels[place] = _class(text, layout, numbers[place])
+        line = block[starts[place] : ends[place]].decode("utf-8", "replace")
+        # A comma more is a column too many.
+        if plain[place] and "," not in line[:-width]:
+            labels[place] = _class(line[:-width], layout, numbers[place])
         else:
-            line = block[starts[place] : ends[place]].decode("utf-8", "replace")
             labels[place] = _slowly(line, layout, numbers[place], bits[place])
 
 
