@@ -157,7 +157,7 @@ def cell(column, text):
 WRONG = {
     "a column less": (7, lambda line: line[:-2], "line 7: expected 601 (the class, then 600 bits), got 600 columns"),
     "a column more": (7, lambda line: line + ",0", "line 7: expected 601 (the class, then 600 bits), got 602 columns"),
-    "another separator": (7, lambda line: line.replace(",", ";"), "line 7: expected 601 (the class, then 600 bits), got 1"),
+    "another separator": (7, lambda line: line.replace(",", ";"), "line 7: expected 601 (the class, then 600 bits)"),
     "a two": (12, cell(340, "2"), "line 12, column 340: expected 0 or 1, got '2'"),
     "a word": (12, cell(2, "yes"), "line 12, column 2: expected 0 or 1, got 'yes'"),
     "nothing": (50, cell(601, ""), "line 50, column 601: expected 0 or 1, got ''"),
