@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 NETWORKS = [
     pytest.param(CNN, CnnParams(), id="cnn"),
     pytest.param(CNN, CnnParams(kernel=5, normalisation="group", activation="tanh"), id="cnn-group"),
+    pytest.param(CNN, CnnParams(channels=[4, 6], kernel=4, dense=8), id="cnn-even"),
     pytest.param(CNN, CnnParams(channels=[3, 5, 4], kernel=7, dense=0, activation="gelu"), id="cnn-deep"),
     pytest.param(RESNET, ResNet18Params(width=4), id="resnet-group"),
     pytest.param(RESNET, ResNet18Params(width=4, normalisation="none"), id="resnet-none"),
@@ -141,7 +142,7 @@ def test_a_network_for_images_is_refused_for_a_table_when_the_study_is_submitted
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("kernel", 4),
+        ("kernel", 0),
         ("channels", []),
         ("channels", [0]),
         ("dense", -1),

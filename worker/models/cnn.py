@@ -24,7 +24,14 @@ class CnnParams(Params):
         min_length=1,
         max_length=4,
     )
-    kernel: Literal[3, 5, 7] = param(3, "Kernel", "Height and width of each convolution's kernel.", unit="pixels")
+    kernel: int = param(
+        3,
+        "Kernel",
+        "Height and width of each convolution's kernel; images are padded by half of it.",
+        unit="pixels",
+        ge=1,
+        le=11,
+    )
     dense: int = param(
         64, "Dense layer", "Units between the convolutions and the classes; 0 has none.", unit="units", ge=0, le=8192
     )
@@ -59,13 +66,15 @@ class Cnn(Model[CnnParams]):
         layers: list[torch.nn.Module] = [first]
         for channels in params.channels:
             layers += [
-                torch.nn.Conv2d(wide, channels, params.kernel, padding="same"),
+                torch.nn.Conv2d(wide, channels, params.kernel, padding=params.kernel // 2),
                 normalised(params.normalisation, channels),
                 ACTIVATIONS[params.activation](),
                 # Of an odd number of pixels the last column or row is pooled by itself.
                 torch.nn.MaxPool2d(2, ceil_mode=True),
             ]
-            wide, height, width = channels, -(-height // 2), -(-width // 2)
+            # An even kernel sees one place more than there are pixels.
+            more = 1 - params.kernel % 2
+            wide, height, width = channels, (height + more + 1) // 2, (width + more + 1) // 2
         layers.append(torch.nn.Flatten())
         units = wide * height * width
         if params.dense:
