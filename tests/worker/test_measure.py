@@ -125,8 +125,8 @@ def test_changed_code_or_data_stops_the_job_with_a_sentence():
         with pytest.raises(DataChanged, match="Since the study was submitted") as error:
             measure_run(changed(config, **what))
         assert "Retry the study" in error.value.sentence()
-    with pytest.raises(JobFailed, match="no model named cnn"):
-        measure_run(changed(config, model=config.setting.model.model_copy(update={"name": "cnn"})))
+    with pytest.raises(JobFailed, match="no model named nothing"):
+        measure_run(changed(config, model=config.setting.model.model_copy(update={"name": "nothing"})))
 
 
 def test_an_impossible_setting_is_a_failed_run_and_not_a_failed_job():
