@@ -30,6 +30,7 @@ class LabelledParams(Params):
         "Use a fixed random sample of this many rows, for quick trials. Empty: all rows.",
         unit="rows",
         ge=100,
+        sweepable=True,
         advanced=True,
     )
 

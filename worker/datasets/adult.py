@@ -72,6 +72,7 @@ class AdultParams(Params):
         unit="rows",
         ge=100,
         le=ALL_ROWS,
+        sweepable=True,
         advanced=True,
     )
 
