@@ -50,8 +50,8 @@ class Answer:
 def sweeps(task: Task, seed: int = 0) -> Answer:
     """Expectations and trainings along n and along epsilon, the task's own n and epsilon among the places."""
     rows = np.array(sorted({*ROWS, task.n}), dtype=np.float64)
-    epsilons = np.array(sorted({*np.linspace(0, top(task), STEPS + 1).tolist(), task.epsilon}))
-    own = _trainings(task, epsilons, seed)
+    epsilons = np.array(sorted({*_steps(task), task.epsilon}))
+    own = _trainings(task, seed)
     along_rows = {
         float(n): found for n in SIMULATED_ROWS if n != task.n and (found := _at(replace(task, n=n), seed)) is not None
     }
@@ -61,9 +61,7 @@ def sweeps(task: Task, seed: int = 0) -> Answer:
     across = _expected(law(rows, zero, task.epsilon, task), law(rows, zero + task.epsilon, task.epsilon, task))
     here = np.full(len(epsilons), float(task.n))
     along = _expected(law(here, 0.0, epsilons, task), law(here, epsilons, epsilons, task))
-    place = int(np.searchsorted(epsilons, task.epsilon))
     gone = law(task.n, task.epsilon, task.epsilon, task).zero if task.epsilon else np.zeros(1)
-    assert epsilons[place] == task.epsilon
     return Answer(task, Sweep(rows, *across, along_rows), Sweep(epsilons, *along, own), float(gone[0]))
 
 
@@ -76,6 +74,12 @@ def top(task: Task) -> float:
     own = abs(task.mean) if task.norm == "linf" else task.separation
     noise = task.sigma / task.n**0.5 * (1.0 if task.norm == "linf" else task.d**0.5)
     return max(2 * own if own else 3 * noise, 1.25 * task.epsilon)
+
+
+def _steps(task: Task) -> list[float]:
+    """Places along epsilon; one that rounding alone tells from the asked epsilon is the asked one."""
+    steps = np.linspace(0, top(task), STEPS + 1)
+    return [task.epsilon if abs(step - task.epsilon) < 1e-9 * steps[-1] else float(step) for step in steps]
 
 
 def _expected(standard: Law, robust: Law) -> tuple[dict[str, Floats], dict[str, Floats]]:
@@ -107,13 +111,12 @@ def _at(task: Task, seed: int) -> Simulated | None:
     return simulate(task, sizes, sizes[[1, 1]], trainings=trainings, fresh=fresh, seed=seed)
 
 
-def _trainings(task: Task, epsilons: Floats, seed: int) -> dict[float, Simulated]:
+def _trainings(task: Task, seed: int) -> dict[float, Simulated]:
     """Of the task's own n: all epsilons on the same rows, the mean attacked with each of them."""
     trainings, fresh = _count(task, MORE_DRAWS)
     if trainings < FEWEST:
         return {}
-    grid = np.linspace(0, top(task), STEPS + 1)[::EVERY]
-    chosen = np.array([e for e in epsilons.tolist() if e == task.epsilon or e in set(grid.tolist())])
+    chosen = np.array(sorted({*_steps(task)[::EVERY], task.epsilon}))
     shrinks = np.concatenate([np.zeros(len(chosen)), chosen])
     found = simulate(task, shrinks, np.tile(chosen, 2), trainings=trainings, fresh=fresh, seed=seed)
     return {float(e): _columns(found, [i, i + len(chosen)]) for i, e in enumerate(chosen)}

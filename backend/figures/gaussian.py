@@ -94,7 +94,7 @@ def sweep(picture: Picture, theme: Theme, width: int | None) -> Figure:
     room = 0.04 * (top - bottom) or 0.05
     layout["yaxis"] = parts.axis(
         theme, picture.y_title, wrap=parts.upright(narrow), range=[bottom - room, top + room],
-        **({"type": "log", "dtick": 1, "exponentformat": "power"} if log else {"tickformat": ".3~g"}),
+        **({"type": "log", "dtick": 1, "tickformat": "~g"} if log else {"tickformat": ".3~g"}),
     )  # fmt: skip
     _label(ends, bottom - room, top + room, log, floor, layout, theme, narrow)
     _mark(picture.at, picture.at_label, rows, layout, theme)

@@ -187,6 +187,14 @@ def test_sweeps_hold_the_asked_setting_whatever_it_is():
         assert np.isfinite(expected).all()
 
 
+def test_no_place_along_epsilon_stands_twice():
+    for epsilon in (0.0, 0.18, 0.3, 0.54, 0.6, 1.0, 0.12345):
+        x = sweeps(Task(20, 4, 1.0, epsilon, 0.3, 2)).epsilon.x
+        assert epsilon in x
+        assert np.diff(x).min() > 1e-6
+        assert len(x) == 41 + (epsilon == 0.12345)
+
+
 def test_no_linear_model_beats_a_coin_against_moves_beyond_the_separation():
     rng = np.random.default_rng(0)
     for norm, epsilon in (("linf", 0.4), ("l2", 0.4 * 5**0.5)):

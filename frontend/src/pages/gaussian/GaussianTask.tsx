@@ -141,7 +141,11 @@ export function GaussianTask({ view, onView }: Props) {
               classes are {number((2 * answer.norm) / (request?.sigma ?? 1))} standard deviations apart.
             </>
           ) : Object.keys(errors).length ? (
-            'Correct the marked fields; what is shown is of the setting before.'
+            answer ? (
+              'Correct the marked fields; what is shown is of the setting before.'
+            ) : (
+              'Correct the marked fields.'
+            )
           ) : (
             'Working it out …'
           )}
