@@ -42,6 +42,16 @@ def test_a_preset_is_named_after_its_file_and_names_itself(preset):
     assert preset.question.endswith("?")
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_presets_study_keeps_a_true_name_on_another_dataset(real_catalogue, preset):
+    """Whoever changes the dataset keeps name and description: neither may say which data it is."""
+    said = f"{preset.spec.name} {preset.spec.description}".lower()
+    for plugin in real_catalogue.plugins:
+        if plugin.kind == "dataset":
+            assert plugin.name.lower() not in said
+            assert plugin.title.split(" (")[0].lower() not in said
+
+
 def test_quickstart_is_the_study_that_the_readme_tells_of(real_catalogue):
     spec = get_preset("quickstart").spec
     assert [m.name for m in spec.methods] == ["sgd", "dp_sgd", "adaptive_dp_sgd", "soft_ada_clip"]

@@ -4,6 +4,7 @@ import pytest
 
 from backend.analysis import accountants
 from backend.api.services import preview as service
+from backend.contracts.catalogue import Catalogue
 from backend.contracts.training import Training
 from backend.store import workers
 from tests.backend import synthetic
@@ -97,6 +98,25 @@ def test_a_statistic_that_spends_the_budget_is_refused_with_its_field(real, real
     answer, params = submit(least * 1.001)
     assert answer.status_code == 201, answer.text
     assert budget(method, method.Params(**params), training, rows).gradient_multiplier > 0
+
+
+def test_a_retried_study_is_checked_as_one_that_is_submitted(real, real_catalogue):
+    """What the workers offer may have changed since: here the statistic, which then spends the whole budget."""
+    (method,) = [one for one in RELEASING if one.name == "dpsgd_f"]
+    asked = [{"name": method.name, "params": {"epsilon": 0.5, "count_noise": 10.0}}]
+    job = real.post("/api/jobs", json=spec(asked)).json()["id"]
+    assert real.post(f"/api/jobs/{job}/cancel").json()["status"] == "cancelled"
+    body = real_catalogue.model_dump(mode="json")
+    (plugin,) = [one for one in body["plugins"] if (one["kind"], one["name"]) == ("method", method.name)]
+    plugin["method"]["statistic"]["sensitivity"] = 100.0
+    changed = Catalogue.model_validate({**body, "version": "another"})
+    with real.app.state.context.database.write() as session:
+        workers.publish_catalogue(session, changed)
+    before = real.get(f"/api/jobs/{job}").json()
+    answer = real.post(f"/api/jobs/{job}/retry")
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["problems"]] == ["methods.0.params.count_noise"]
+    assert real.get(f"/api/jobs/{job}").json() == before
 
 
 def test_a_swept_statistic_names_the_value(real):

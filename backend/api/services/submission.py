@@ -96,8 +96,7 @@ def retry(context: Context, job_id: str) -> JobDetail:
     """Puts a failed or cancelled job back on the queue, expanded against what the workers offer now."""
     with context.database.read() as session:
         spec = JobSpec.model_validate(jobs.get(session, job_id).spec)
-        catalogue = workers.catalogue(session)
-    expansion = expand(spec, catalogue, max_runs=context.settings.max_runs_per_job)
+    expansion = _expand(context, spec)
     queue = context.queue()
     with context.database.write() as session:
         row = jobs.requeue(session, job_id, spec, runs=len(expansion.configs))
