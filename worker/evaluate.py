@@ -133,7 +133,8 @@ def _measure(fleet: Sequence[tuple[Prepared, Trained]]) -> list[RunResult]:
                 scores = attack.score(candidates, params)
                 if asked:
                     rows = np.concatenate([data.train.rows, data.test.rows])
-                    _extend(exposures, [[one] for one in exposed(attack.name, scores, candidates, rows, asked)])
+                    said = attack.caution(candidates, params)
+                    _extend(exposures, [[one] for one in exposed(attack.name, scores, candidates, rows, asked, said)])
             else:
                 scores = np.full(candidates.losses.shape, np.nan)
                 _extend(exposures, [[Exposed(attack=attack.name, statement=why)] for _ in fleet])

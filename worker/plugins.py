@@ -224,6 +224,10 @@ class Attack(_Plugin[P]):
         """Why it has no figures for this target, as a sentence, or None where it has. Asked before `score`."""
         return None
 
+    def caution(self, target: Target, params: P) -> str | None:
+        """What has to be said beside its figures for this target, as a sentence. Asked where it is not `undefined`."""
+        return None
+
     @abstractmethod
     def score(self, target: Target, params: P) -> np.ndarray[Any, Any]:
         """`[..., candidates]` scores of the candidate rows, members and non-members, for all runs of `target`.

@@ -70,7 +70,7 @@ class Exposed(Contract):
     models: int = Field(default=0, description="Shadow models that it compared with.")
     left_out: int = Field(default=0, description="Shadow models that diverged or failed.")
     unscored: int = Field(default=0, description="Rows that too few models were trained with or without.")
-    statement: str | None = Field(default=None, description="Why it has no figures.")
+    statement: str | None = Field(default=None, description="Why it has no figures, or why they are weak.")
     records: list[ExposedRecord] = Field(default_factory=list, description="The most exposed first.")
 
 

@@ -52,11 +52,23 @@ def average(curves: Sequence[tuple[Floats, Floats]], non_members: int) -> tuple[
     return grid, np.mean([step(fpr, tpr, grid) for fpr, tpr in curves], axis=0)
 
 
-def roc(lines: Sequence[RocLine], attack: str, theme: Theme, *, at: str, caption: str, width: int | None) -> Figure:
-    """Curves over the chance line; rates that the number of non-members cannot resolve are shaded."""
+def roc(
+    lines: Sequence[RocLine],
+    attack: str,
+    theme: Theme,
+    *,
+    at: str,
+    caption: str,
+    width: int | None,
+    missing: str | None = None,
+) -> Figure:
+    """Curves over the chance line; rates that the number of non-members cannot resolve are shaded.
+
+    `missing` is why there are no curves, where the attack was asked for and could not be made.
+    """
     title = f"{attack}: members found at each false alarm rate{at}"
     if not lines:
-        reason = "No attack has been made on these runs. Add one under evaluation when you submit a study."
+        reason = missing or "No attack has been made on these runs. Add one under evaluation when you submit a study."
         return parts.empty("roc", title, reason, theme, caption)
     narrow = width is not None and width < parts.NARROW
     loud = [line for line in lines if not line.quiet] or list(lines)

@@ -392,6 +392,16 @@ def exposed(session: Session, run_id: int) -> list[Exposed]:
     return [Exposed(**{field: getattr(row, field) for field in Exposed.model_fields}) for row in rows]
 
 
+def attack_statements(session: Session, run_ids: Sequence[int], attack: str | None) -> dict[int, tuple[int, str]]:
+    """What is to be said of an attack, or any, on these runs, by row id: its shadow models (0: no figures), and why."""
+    query = select(ExposedRow.run_id, ExposedRow.models, ExposedRow.statement).where(
+        ExposedRow.run_id.in_(run_ids), ExposedRow.statement.is_not(None)
+    )
+    if attack is not None:
+        query = query.where(ExposedRow.attack == attack)
+    return {run: (int(models), str(statement)) for run, models, statement in session.execute(query)}
+
+
 def mean_seconds(session: Session, limit: int = 2000) -> list[tuple[Setting, float]]:
     """Settings of the latest trained runs with their wall time in seconds: what estimates of cost stand on."""
     rows = session.scalars(

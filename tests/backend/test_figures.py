@@ -10,11 +10,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from scipy import stats
+from sqlalchemy import delete
 
 from backend.analysis.labels import Words
 from backend.figures import clipping as bending
 from backend.figures import parts
 from backend.figures.theme import KNOWN, LIGHT, THEMES, look, weakest
+from backend.store import runs
+from backend.store.tables import ExposedRow, RocRow
 from tests.backend import synthetic
 
 NAMES = ["tradeoff", "subgroups", "roc", "history", "clipping"]
@@ -227,6 +230,28 @@ def test_the_roc_is_logarithmic_with_chance_and_resolution(client, study):
     small = ask(client, "roc", job_id=study, subgroup="race=Other")
     assert "with 12 non-members" in small["caption"]
     assert small["rows"][0][1] is None, "0.1 % cannot be read from 12 rows"
+
+
+def test_the_roc_says_where_shadow_models_are_missing(client, database):
+    job = client.post("/api/jobs", json=synthetic.spec()).json()["id"]
+    synthetic.measure(database, job)
+    keys = [run["id"] for run in client.get(f"/api/jobs/{job}/runs?method=sgd").json()["items"]]
+    assert "shadow" not in ask(client, "roc", job_id=job)["caption"]
+    with database.write() as session:
+        for key, models, why in [(keys[0], 9, "Only 9 of 64."), (keys[1], 12, "Only 12 of 64."), (keys[2], 0, "No 8.")]:
+            session.add(
+                ExposedRow(
+                    run_id=runs.get(session, key).id, attack="loss_threshold", models=models, left_out=1, unscored=0,
+                    statement=why, records=[],
+                )
+            )  # fmt: skip
+    caption = ask(client, "roc", job_id=job)["caption"]
+    assert "no figures in 1 of 12 runs" in caption
+    assert "in 2 of 12 runs shadow models diverged or failed, down to 9 shadow models" in caption
+    assert "down to 12" in ask(client, "roc", run_id=keys[1])["caption"]
+    with database.write() as session:
+        session.execute(delete(RocRow))
+    assert ask(client, "roc", run_id=keys[2])["empty"] == "No 8."
 
 
 def test_histories_are_means_along_epochs(client, study):

@@ -141,6 +141,31 @@ def test_too_few_shadow_models_give_a_statement_and_no_score():
     assert {record.row for record in found.records} <= set(range(1002, 1040))
 
 
+def test_missing_shadow_models_are_said_beside_the_figures():
+    target = random_target(models=20)
+    for plugin in (LIRA, RMIA, CALIBRATED):
+        assert plugin.caution(target, plugin.Params(shadow_models=20)) is None
+        assert plugin.caution(target, plugin.Params(shadow_models=16)) is None, "more than it asked for"
+        assert plugin.caution(target, plugin.Params(shadow_models=64)).startswith("Only 20 of 64 shadow models")
+    assert "one variance for all rows" in LIRA.caution(target, LIRA.Params(shadow_models=64))
+    assert "variance" not in LIRA.caution(target, LIRA.Params(shadow_models=64, variance="per_example"))
+    assert "variance" not in LIRA.caution(target, LIRA.Params(shadow_models=63)), "so it would with all of them"
+
+
+def test_a_run_whose_shadow_models_diverged_says_so_with_its_figures(tmp_path):
+    (config,) = configs(seeds=1)
+    for number in range(6):
+        shadows.store(config.setting, tmp_path).leave_out(shadows.FIRST_SEED + number, "infinite", for_good=True)
+    (result,) = measure_fleet([config], cache_dir=tmp_path)
+    said = {one.attack: one for one in result.exposed}
+    assert set(said) == {"lira", "rmia"}
+    for one in said.values():
+        assert (one.models, one.left_out) == (10, 6)
+        assert one.statement.startswith("Only 10 of 16 shadow models could be used")
+        assert one.records
+    assert any(m.metric == "lira_auc" and m.value is not None for m in result.measurements)
+
+
 def trained_target(table, method, params, models=16, **training):
     """A toy target and its shadows, trained by the reference engine or the fast one, with every row's answers."""
     answers, inside = [], []

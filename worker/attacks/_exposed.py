@@ -12,8 +12,12 @@ from worker.metrics._predictions import Array
 MOST = 20
 
 
-def exposed(attack: str, scores: Array, target: Target, rows: Array, asked: int) -> list[Exposed]:
+def exposed(
+    attack: str, scores: Array, target: Target, rows: Array, asked: int, caution: str | None = None
+) -> list[Exposed]:
     """Of each run, from `scores[..., candidates]`; `rows` are the candidates' places in the table.
+
+    `caution` is what has to be said of all of it.
 
     The percentile is the share of all scored candidates with a lower score. Of equal scores the first row is named.
     """
@@ -30,7 +34,16 @@ def exposed(attack: str, scores: Array, target: Target, rows: Array, asked: int)
             for at, share in zip(top, below, strict=True)
         ]
         unscored = int(len(one) - len(known))
-        answer.append(Exposed(attack=attack, models=models, left_out=left_out, unscored=unscored, records=records))
+        answer.append(
+            Exposed(
+                attack=attack,
+                models=models,
+                left_out=left_out,
+                unscored=unscored,
+                statement=caution,
+                records=records,
+            )
+        )
     return answer
 
 

@@ -78,6 +78,17 @@ def log_mean_exp_where(values: Array, inside: Flags) -> Floats:
     return np.where(inside.any(axis=0), answer, np.nan)
 
 
+def fewer(shadows: Shadows | None, asked: int) -> str | None:
+    """What is to be said of figures that rest on fewer shadow models than were asked for; None where all are there."""
+    there = 0 if shadows is None else min(len(shadows), asked)
+    if there >= asked:
+        return None
+    return (
+        f"Only {there} of {asked} shadow models could be used, the others diverged or failed: the attack is weaker "
+        "than it should be, and what it does not find may leak all the same."
+    )
+
+
 def too_few(shadows: Shadows | None, asked: int) -> str | None:
     """Why the shadow models do not do for an attack that asked for so many, or None where they do."""
     there, needed = 0 if shadows is None else min(len(shadows), asked), min(FEWEST_MODELS, asked)

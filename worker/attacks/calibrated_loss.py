@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.attacks._references import known, mean_where, too_few
+from worker.attacks._references import fewer, known, mean_where, too_few
 from worker.attacks._target import Target
 from worker.plugins import Attack, Params, param
 from worker.training.losses import per_record_numpy
@@ -37,6 +37,10 @@ class CalibratedLoss(Attack[CalibratedLossParams]):
     def undefined(self, target: Target, params: CalibratedLossParams) -> str | None:
         """Too few shadow models."""
         return too_few(target.shadows, params.shadow_models)
+
+    def caution(self, target: Target, params: CalibratedLossParams) -> str | None:
+        """That shadow models are missing."""
+        return fewer(target.shadows, params.shadow_models)
 
     def score(self, target: Target, params: CalibratedLossParams) -> np.ndarray[Any, Any]:
         """Difference of losses, `[..., candidates]`; NaN where a row has too few models."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from worker.attacks._references import confidence, known, mean_where, median_where, too_few, variance_where
+from worker.attacks._references import confidence, fewer, known, mean_where, median_where, too_few, variance_where
 from worker.attacks._target import Target
 from worker.plugins import Attack, Params, param
 
@@ -61,6 +61,13 @@ class Lira(Attack[LiraParams]):
     def undefined(self, target: Target, params: LiraParams) -> str | None:
         """Too few shadow models."""
         return too_few(target.shadows, params.shadow_models)
+
+    def caution(self, target: Target, params: LiraParams) -> str | None:
+        """That shadow models are missing, and that it therefore takes one variance for all rows."""
+        said = fewer(target.shadows, params.shadow_models)
+        if said and params.variance == "auto" and params.shadow_models >= ENOUGH_FOR_VARIANCE:
+            said += f" With fewer than {ENOUGH_FOR_VARIANCE} it takes one variance for all rows."
+        return said
 
     def score(self, target: Target, params: LiraParams) -> np.ndarray[Any, Any]:
         """Log-likelihood ratio, or standard score, `[..., candidates]`; NaN where a row has too few models."""

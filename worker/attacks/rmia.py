@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from worker.attacks._references import known, log_mean_exp_where, too_few
+from worker.attacks._references import fewer, known, log_mean_exp_where, too_few
 from worker.attacks._target import Target
 from worker.metrics._predictions import Floats
 from worker.plugins import Attack, Params, param
@@ -56,6 +56,10 @@ class Rmia(Attack[RmiaParams]):
         if target.population is None or not len(target.population.target):
             return "There are no rows besides the candidates to compare with."
         return too_few(target.shadows, params.shadow_models)
+
+    def caution(self, target: Target, params: RmiaParams) -> str | None:
+        """That shadow models are missing."""
+        return fewer(target.shadows, params.shadow_models)
 
     def score(self, target: Target, params: RmiaParams) -> np.ndarray[Any, Any]:
         """Share of the population that a row exceeds, `[..., candidates]`; NaN where a row has too few models."""

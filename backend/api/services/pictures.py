@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.analysis.intervals import mean_interval
 from backend.analysis.labels import Words, is_family, value_text
+from backend.analysis.plain import counted
 from backend.analysis.table import Flags, RunTable
 from backend.api.services import charts, explorer
 from backend.contracts.public import Figure
@@ -158,8 +159,7 @@ def select_jobs(session: Session, request: Request, *, most: int | None = MOST_S
     seeds = {block.stop - block.start for _, block in table.blocks()}
     if seeds:
         low, high = min(seeds), max(seeds)
-        counted = f"{low} to {high} seeds" if low != high else f"{low} seed{'' if low == 1 else 's'}"
-        parts.append(counted)
+        parts.append(f"{low} to {high} seeds" if low != high else counted(low, "seed"))
     if len(kept) < whole:
         parts.append(f"{len(kept)} of {whole:,} settings drawn")
     if choice is not None and by is not None:
@@ -322,7 +322,24 @@ def _roc(session: Session, request: Request, selected: Selected, theme: Theme) -
             lines.append(
                 RocLine(label, method, fpr, tpr, members, non_members, len(own), [k for _, k in own], setting=setting)
             )
-    return roc(lines, title, theme, at=selected.at, caption=f"{selected.caption}; {who}", width=request.width)
+    said = runs.attack_statements(session, ids, attack or None)
+    caption = "; ".join([f"{selected.caption}; {who}", *_cautions(said, len(ids))])
+    missing = next((why for models, why in said.values() if not models), None)
+    return roc(lines, title, theme, at=selected.at, caption=caption, width=request.width, missing=missing)
+
+
+def _cautions(said: dict[int, tuple[int, str]], of: int) -> list[str]:
+    """That an attack could not be made on some of `of` runs, or had fewer shadow models than it asked for."""
+    none = sum(not models for models, _ in said.values())
+    weak = [models for models, _ in said.values() if models]
+    notes = [f"no figures in {none:,} of {counted(of, 'run')}: too little to compare with"] if none else []
+    if weak:
+        fewest = counted(min(weak), "shadow model")
+        notes.append(
+            f"in {len(weak):,} of {counted(of, 'run')} shadow models diverged or failed, down to {fewest}: "
+            "the attack is weaker there"
+        )
+    return notes
 
 
 def _roc_of_run(session: Session, request: Request, selected: Selected, attack: str) -> list[RocLine]:
@@ -398,9 +415,9 @@ def _clipping(session: Session, request: Request, selected: Selected, theme: The
             course = (steps, np.array([np.nan if v is None else v for v in groups[group]], dtype=np.float64))
             (limit if series.name == bending.LIMIT else courses[group].setdefault(series.name, [])).append(course)
     label = selected.labels[setting] if setting is not None else "no private method"
-    counted = "" if selected.one_run else "; mean with 95 % Student t interval over seeds, cut off at what can be"
+    averaged = "" if selected.one_run else "; mean with 95 % Student t interval over seeds, cut off at what can be"
     caption = (
-        f"{selected.caption}{counted}; a sample of training rows, the same for every method of a seed; subgroups with "
+        f"{selected.caption}{averaged}; a sample of training rows, the same for every method of a seed; subgroups with "
         "too few rows in it are left out; dashed, grey: the longest that a scaled gradient can be; not covered by ε"
     )
     return bending.clipping(

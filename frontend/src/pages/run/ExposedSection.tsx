@@ -64,7 +64,7 @@ function OneAttack({ exposed }: { exposed: Exposed }) {
   return (
     <div>
       <Text size="sm" mb="xs">
-        {title}: {exposed.statement ?? basis(exposed)}
+        {title}: {[exposed.models ? basis(exposed) : '', exposed.statement ?? ''].filter(Boolean).join(' ')}
       </Text>
       {records.length > 0 && (
         <DataTable

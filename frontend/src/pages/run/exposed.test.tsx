@@ -35,6 +35,14 @@ describe('the most exposed records', () => {
     expect(screen.queryByRole('table')).toBeNull()
   })
 
+  it('say beside the figures that shadow models are missing', () => {
+    const records = [{ row: 31, score: 4.25, percentile: 99.9, subgroups: [] }]
+    const statement = 'Only 9 of 64 shadow models could be used.'
+    render(<ExposedSection run={detail([{ attack: 'lira', models: 9, left_out: 55, records, statement }])} />)
+    expect(screen.getByText(/compared with 9 shadow models.* Only 9 of 64 shadow models/)).toBeVisible()
+    expect(screen.getByRole('table')).toBeVisible()
+  })
+
   it('are no panel where no attack compares with shadow models', () => {
     render(<ExposedSection run={detail([])} />)
     expect(screen.queryByText('Most exposed records')).toBeNull()
