@@ -8,6 +8,7 @@
     history    a quantity along training
     clipping   what clipping does to each subgroup's gradients along training
     gaussian   a quantity of the Gaussian task along n or epsilon
+    spending   epsilon along a training by each accountant
     reductions how much smaller a gap is than a reference's, and a paper's claims beside it
 
 Figures are built as plain dictionaries: Plotly's own package is only needed to test that they are valid.

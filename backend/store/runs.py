@@ -318,6 +318,23 @@ def status_counts(session: Session, job_id: str) -> dict[int, dict[str, int]]:
     return found
 
 
+def settings_of_budget(session: Session, job_id: str, epsilon: float) -> list[tuple[Setting, int]]:
+    """Settings of a job that ask for this epsilon, each with how many of its runs were trained, however that went."""
+    query = (
+        select(SettingRow, func.count())
+        .join(RunRow, RunRow.setting_id == SettingRow.id)
+        .join(JobRunRow, JobRunRow.run_id == RunRow.id)
+        .where(
+            JobRunRow.job_id == job_id,
+            SettingRow.epsilon == epsilon,
+            RunRow.status.in_((*FINISHED, "failed")),
+        )
+        .group_by(SettingRow.id)
+        .order_by(SettingRow.id)
+    )
+    return [(Setting.model_validate(row.config), int(count)) for row, count in session.execute(query)]
+
+
 def setting_params(session: Session, job_id: str) -> dict[int, tuple[int, str, dict[str, Any]]]:
     """Per setting of a job: its first place in the job's order, its method and its flat parameters."""
     query = (

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from backend.api.deps import ERRORS, NoFiltersDep, Paged, SessionDep
+from backend.api.deps import ERRORS, ContextDep, Filters, NoFiltersDep, Paged, SessionDep
 from backend.api.routers.jobs import JobId
 from backend.api.services import views
+from backend.contracts.accounting import Choosing
 from backend.contracts.public import Page, Run, RunDetail
 from backend.contracts.results import RunStatus
 from backend.store import jobs, runs
@@ -45,3 +46,19 @@ def list_job_runs(job_id: JobId, filters: Annotated[RunFilters, Query()], sessio
 def get_run(run_id: RunId, _: NoFiltersDep, session: SessionDep) -> RunDetail:
     """Configuration, measurements, training history, ROC curves and the most exposed records."""
     return views.run_detail(session, runs.get(session, run_id))
+
+
+class ChoosingFilters(Filters):
+    """Among which trainings."""
+
+    job_id: str | None = Field(default=None, max_length=64, description="Left out: the first job that has the run.")
+
+
+@router.get("/runs/{run_id}/choosing", name="choosing", summary="What choosing this run would cost")
+def choosing(
+    run_id: RunId, filters: Annotated[ChoosingFilters, Query()], session: SessionDep, context: ContextDep
+) -> Choosing | None:
+    """Among the trainings of its job at the same epsilon and delta; null for a run without privacy."""
+    from backend.api.services import choosing as service
+
+    return service.choosing(session, runs.get(session, run_id), filters.job_id, context.settings.cache_dir())

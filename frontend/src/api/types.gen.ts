@@ -56,6 +56,10 @@ export type Accounting = {
      * Epsilons of the asked noise multipliers, in their order.
      */
     cost: Array<Account>;
+    /**
+     * Where `tries` was given.
+     */
+    selection?: Selection | null;
 };
 
 /**
@@ -104,6 +108,10 @@ export type AccountingRequest = {
      * Accountants
      */
     accountants?: Array<'rdp' | 'prv' | 'pld'>;
+    /**
+     * Adds `selection`: what publishing the best of them costs.
+     */
+    tries?: Tries | null;
 };
 
 /**
@@ -657,6 +665,75 @@ export type Choice = {
      * Choose it although it is not known to meet every constraint.
      */
     although?: boolean;
+};
+
+/**
+ * Choosing
+ *
+ * What choosing a run among the trainings of its study at the same budget would cost.
+ *
+ * `random` holds only for a fresh selection: a number of trainings that is drawn from the distribution beforehand, and
+ * randomness that no two of them share. The trainings of a study have neither.
+ */
+export type Choosing = {
+    /**
+     * Job Id
+     */
+    job_id: string;
+    /**
+     * Trainings
+     *
+     * Trained so far with this epsilon and delta: any method, setting and seed.
+     */
+    trainings: number;
+    /**
+     * Settings
+     *
+     * Different settings among them.
+     */
+    settings: number;
+    /**
+     * Epsilon
+     */
+    epsilon: number;
+    /**
+     * Delta
+     */
+    delta: number;
+    /**
+     * All Epsilon
+     *
+     * Of publishing all, by naive composition: epsilon of each, added up.
+     */
+    all_epsilon: number;
+    /**
+     * All Delta
+     *
+     * Delta of each, added up. One or more promises nothing.
+     */
+    all_delta: number;
+    /**
+     * Random
+     *
+     * At `delta`, for a mean of `trainings`; empty where the table's size is not known any more.
+     */
+    random: Array<ChosenCost>;
+};
+
+/**
+ * ChosenCost
+ *
+ * Publishing the best of a random number of trainings, by one distribution of that number.
+ */
+export type ChosenCost = {
+    /**
+     * Distribution
+     */
+    distribution: 'logarithmic' | 'geometric' | 'negative_binomial' | 'poisson';
+    /**
+     * Epsilon
+     */
+    epsilon: number;
 };
 
 /**
@@ -1488,7 +1565,7 @@ export type Exposed = {
     /**
      * Statement
      *
-     * Why it has no figures.
+     * Why it has no figures, or why they are weak.
      */
     statement?: string | null;
     /**
@@ -4947,6 +5024,56 @@ export type Seen = {
 };
 
 /**
+ * Selected
+ *
+ * One noise multiplier of each training, and three epsilons at the same delta, all by `rdp`.
+ */
+export type Selected = {
+    /**
+     * Sigma
+     */
+    sigma: number;
+    /**
+     * One
+     *
+     * Of one training.
+     */
+    one: number;
+    /**
+     * Selected
+     *
+     * Of publishing the best of the random number of trainings.
+     */
+    selected: number;
+    /**
+     * All
+     *
+     * Of publishing as many trainings as the mean says, rounded up, each with batches of its own.
+     */
+    all: number;
+};
+
+/**
+ * Selection
+ *
+ * What choosing costs (Papernot and Steinke 2022), where trainings are independent and their number is drawn.
+ */
+export type Selection = {
+    /**
+     * Noise
+     *
+     * The noise with which the best costs each asked epsilon at most.
+     */
+    noise: Array<Selected>;
+    /**
+     * Cost
+     *
+     * For each asked noise multiplier.
+     */
+    cost: Array<Selected>;
+};
+
+/**
  * Sensitivity
  *
  * What moving one threshold does. Only settings that were trained are considered.
@@ -5682,6 +5809,54 @@ export type SnapshotTradeoff = {
 };
 
 /**
+ * SpendingRequest
+ *
+ * The training and the noise whose epsilon is drawn along its epochs.
+ */
+export type SpendingRequest = {
+    /**
+     * Rows
+     *
+     * Training rows n.
+     */
+    rows: number;
+    /**
+     * Batch Size
+     *
+     * Expected rows of a batch, at most n.
+     */
+    batch_size: number;
+    /**
+     * Epochs
+     *
+     * Epochs of n / batch size steps each.
+     */
+    epochs: number;
+    /**
+     * Delta
+     *
+     * None: the largest power of ten below 1 / n.
+     */
+    delta?: number | null;
+    /**
+     * Sigma
+     *
+     * Noise multiplier.
+     */
+    sigma: number;
+    /**
+     * Theme
+     */
+    theme?: 'light' | 'dark';
+    /**
+     * Width
+     *
+     * Pixels it is drawn at, if known.
+     */
+    width?: number | null;
+};
+
+/**
  * StatisticNoise
  *
  * Noise on what a private method releases each step beside the gradient; it takes its part of the budget.
@@ -5953,6 +6128,32 @@ export type Thread = {
      * Comments
      */
     comments: Array<Comment>;
+};
+
+/**
+ * Tries
+ *
+ * A number of trainings that is drawn at random beforehand, and of which the best is published.
+ */
+export type Tries = {
+    /**
+     * Mean
+     *
+     * Its mean.
+     */
+    mean: number;
+    /**
+     * Distribution
+     *
+     * Poisson may draw none: nothing that depends on the data is published then.
+     */
+    distribution?: 'logarithmic' | 'geometric' | 'negative_binomial' | 'poisson';
+    /**
+     * Shape
+     *
+     * Of negative_binomial alone: 0 is logarithmic, 1 geometric, a larger one keeps nearer to the mean.
+     */
+    shape?: number | null;
 };
 
 /**
@@ -6943,6 +7144,51 @@ export type RunsGetRunResponses = {
 };
 
 export type RunsGetRunResponse = RunsGetRunResponses[keyof RunsGetRunResponses];
+
+export type RunsChoosingData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         *
+         * Id of a run.
+         */
+        run_id: string;
+    };
+    query?: {
+        /**
+         * Job Id
+         *
+         * Left out: the first job that has the run.
+         */
+        job_id?: string | null;
+    };
+    url: '/api/runs/{run_id}/choosing';
+};
+
+export type RunsChoosingErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type RunsChoosingError = RunsChoosingErrors[keyof RunsChoosingErrors];
+
+export type RunsChoosingResponses = {
+    /**
+     * Response Runs-Choosing
+     *
+     * Successful Response
+     */
+    200: Choosing | null;
+};
+
+export type RunsChoosingResponse = RunsChoosingResponses[keyof RunsChoosingResponses];
 
 export type MeasurementsListMeasurementsData = {
     body?: never;
@@ -9454,6 +9700,35 @@ export type AccountingCalculateResponses = {
 };
 
 export type AccountingCalculateResponse = AccountingCalculateResponses[keyof AccountingCalculateResponses];
+
+export type AccountingSpendingData = {
+    body: SpendingRequest;
+    path?: never;
+    query?: never;
+    url: '/api/accounting/figure';
+};
+
+export type AccountingSpendingErrors = {
+    /**
+     * Nothing by that id.
+     */
+    404: ProblemDetails;
+    /**
+     * A field needs a change; `problems` names each.
+     */
+    422: ProblemDetails;
+};
+
+export type AccountingSpendingError = AccountingSpendingErrors[keyof AccountingSpendingErrors];
+
+export type AccountingSpendingResponses = {
+    /**
+     * Successful Response
+     */
+    200: Figure;
+};
+
+export type AccountingSpendingResponse = AccountingSpendingResponses[keyof AccountingSpendingResponses];
 
 export type GaussianCalculateData = {
     body: GaussianRequest;
