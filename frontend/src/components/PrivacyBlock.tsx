@@ -1,19 +1,25 @@
 import { Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import type { RunDetail } from '~/api'
-import { jobQuery } from '~/data/queries'
+import type { Choosing, RunDetail } from '~/api'
+import { choosingQuery } from '~/data/queries'
 import { auditsOf } from '~/lib/audits'
-import { integer, number, words } from '~/lib/format'
-import { accountsOf, ofGroup, ofRuns, privacyOf } from '~/lib/privacy'
+import { integer, number, plural, words } from '~/lib/format'
+import { accountsOf, ofGroup, privacyOf } from '~/lib/privacy'
 import { AccountantTable } from './AccountantTable'
 import { type Fact, Facts } from './Facts'
 import { Term } from './Term'
 import { useAttackTitles } from './useAttackTitles'
 
+interface Props {
+  run: RunDetail
+  /** The study in which it is looked at; else the first that has it. */
+  job?: string
+}
+
 /** What is claimed, at which delta, with which noise, and what the claim covers. */
-export function PrivacyBlock({ run }: { run: RunDetail }) {
+export function PrivacyBlock({ run, job }: Props) {
   const claim = privacyOf(run)
-  const trainings = useTrainings(claim ? run.jobs?.[0] : undefined)
+  const { data: choosing } = useQuery({ ...choosingQuery(run.id, job), enabled: claim !== null })
   const titles = useAttackTitles()
   if (!claim)
     return (
@@ -55,12 +61,7 @@ export function PrivacyBlock({ run }: { run: RunDetail }) {
       name: <Term name="group_privacy">Several rows</Term>,
       value: `Two rows together: ${worded(ofGroup(guarantee, 2))}. Five: ${worded(ofGroup(guarantee, 5))}.`,
     })
-    if (trainings > 1)
-      facts.push({
-        key: 'tuning',
-        name: <Term name="tuning_cost">Choosing among runs</Term>,
-        value: `If the best of ${integer(trainings)} trainings with this budget were chosen by looking at the data (the study has so many in all, of any budget and none): ${worded(ofRuns(guarantee, trainings))} by naive composition. It holds for trainings that draw their own batches; those of one seed share theirs, and it does not cover them.`,
-      })
+    if (choosing && choosing.trainings > 1) facts.push(...choosingFacts(choosing))
   }
   return (
     <Stack gap="sm">
@@ -83,8 +84,22 @@ function worded({ epsilon, delta }: { epsilon: number; delta: number }): string 
   return delta < 1 ? `ε = ${number(epsilon)} at δ = ${number(delta)}` : 'nothing is promised'
 }
 
-/** How many trainings a study has; 0 while it is not known. */
-function useTrainings(job: string | undefined): number {
-  const { data } = useQuery({ ...jobQuery(job ?? ''), enabled: job !== undefined })
-  return data?.runs ?? 0
+/** What choosing this run among those of its study at the same budget costs, and what a fresh selection would. */
+function choosingFacts(choosing: Choosing): Fact[] {
+  const { trainings, settings, delta, random } = choosing
+  const together = { epsilon: choosing.all_epsilon, delta: choosing.all_delta }
+  const facts: Fact[] = [
+    {
+      key: 'tuning',
+      name: <Term name="tuning_cost">Choosing among runs</Term>,
+      value: `The study trained ${integer(trainings)} runs with this ε and δ, of ${plural(settings, 'setting')}. If the best of them were chosen by looking at the data: ${worded(together)} by naive composition. It holds for trainings that draw their own batches; those of one seed share theirs, and it does not cover them.`,
+    },
+  ]
+  if (random.length > 0)
+    facts.push({
+      key: 'fresh',
+      name: <Term name="fresh_selection">A fresh selection</Term>,
+      value: `Publishing the best of a random number of trainings, ${integer(trainings)} on average, would cost ${random.map((one) => `ε = ${number(one.epsilon)} (${one.distribution === 'poisson' ? 'Poisson' : one.distribution})`).join(', ')} at δ = ${number(delta)} (Papernot and Steinke 2022). This holds only where the number is drawn so beforehand, each training draws its setting at random, and no two share randomness. The runs of this study do not meet it.`,
+    })
+  return facts
 }

@@ -61,7 +61,7 @@ export function RunDrawer({ id, jobId, onClose }: Props) {
               Start a review
             </Button>
           </Group>
-          <PrivacyBlock run={run} />
+          <PrivacyBlock run={run} job={jobId} />
           <MeasurementTable measurements={run.measurements} />
           <RunConfiguration run={run} />
         </Stack>

@@ -2,6 +2,7 @@ import { screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, it, vi } from 'vitest'
 import type { RunDetail } from '~/api'
+import * as api from '~/api'
 import { render } from '~/test/render'
 import { DataTable } from './DataTable'
 import { PrivacyBlock } from './PrivacyBlock'
@@ -84,6 +85,39 @@ describe('PrivacyBlock', () => {
     const cells = screen.getAllByRole('cell').map((cell) => cell.textContent)
     expect(cells).toEqual(['RDP (claimed)', '2', '1', 'PRV', '1.7', '0.9', 'PLD', '1.69', '0.89'])
     expect(screen.getByText(/Two rows together: ε = 4 at δ = 8.39 × 10⁻⁵/)).toBeVisible()
+  })
+
+  it('says what choosing costs among runs of its budget, and that a fresh selection is another matter', async () => {
+    const call = vi.spyOn(api, 'runsChoosing').mockResolvedValue({
+      data: {
+        job_id: 'j1',
+        trainings: 30,
+        settings: 10,
+        epsilon: 2,
+        delta: 1e-5,
+        all_epsilon: 60,
+        all_delta: 3e-4,
+        random: [
+          { distribution: 'geometric', epsilon: 5.5 },
+          { distribution: 'poisson', epsilon: 9.25 },
+        ],
+      },
+      response: new Response(),
+    } as never)
+    const one = run('keyed')
+    const measurements = [
+      ...one.measurements,
+      { metric: 'delta', value: 1e-5, subgroup: 'all', split: 'test' },
+    ]
+    render(<PrivacyBlock run={{ ...one, id: 'r1', measurements } as RunDetail} job="j1" />)
+    expect(await screen.findByText(/trained 30 runs with this ε and δ, of 10 settings/)).toHaveTextContent(
+      /ε = 60 at δ = 3 × 10⁻⁴ by naive composition.*those of one seed share theirs/,
+    )
+    expect(
+      screen.getByText(/30 on average, would cost ε = 5.5 \(geometric\), ε = 9.25 \(Poisson\)/),
+    ).toHaveTextContent(/The runs of this study do not meet it/)
+    expect(call.mock.lastCall?.[0]).toMatchObject({ path: { run_id: 'r1' }, query: { job_id: 'j1' } })
+    call.mockRestore()
   })
 
   it('says where the noise was drawn from', () => {

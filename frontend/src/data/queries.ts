@@ -171,6 +171,14 @@ export const runQuery = (id: string) =>
     queryFn: ({ signal }) => unwrap(api.runsGetRun({ path: { run_id: id }, signal })),
   })
 
+/** What choosing a run among the trainings of its study at the same budget would cost. */
+export const choosingQuery = (run: string, job?: string) =>
+  queryOptions({
+    queryKey: [...keys.run(run), 'choosing', job],
+    queryFn: ({ signal }) =>
+      unwrap(api.runsChoosing({ path: { run_id: run }, query: { job_id: job }, signal })),
+  })
+
 export const figureQuery = (name: FigureName, request: FigureRequest, review?: string) =>
   queryOptions({
     queryKey: [...keys.figures, name, request, review],
@@ -213,18 +221,28 @@ export const previewQuery = (spec: Spec) =>
     refetchInterval: ({ state }) => (state.data?.noise.some((one) => one.at_most) ? 500 : false),
   })
 
-/** One accountant's part of the calculator: the fast ones do not wait for the slow. */
-export const accountingQuery = (request: api.AccountingRequest | null, accountant: 'rdp' | 'prv' | 'pld') =>
+/** One accountant's part of the calculator: the fast ones do not wait for the slow. What choosing costs is RDP's. */
+export const accountingQuery = (request: api.AccountingRequest | null, accountant: 'rdp' | 'prv' | 'pld') => {
+  const body = request && {
+    ...request,
+    accountants: [accountant],
+    tries: accountant === 'rdp' ? request.tries : undefined,
+  }
+  return queryOptions({
+    queryKey: ['accounting', accountant, body],
+    queryFn: ({ signal }) => unwrap(api.accountingCalculate({ body: body as api.AccountingRequest, signal })),
+    enabled: body !== null,
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+}
+
+/** Epsilon along a training, drawn. */
+export const spendingQuery = (body: api.SpendingRequest) =>
   queryOptions({
-    queryKey: ['accounting', accountant, request],
-    queryFn: ({ signal }) =>
-      unwrap(
-        api.accountingCalculate({
-          body: { ...(request as api.AccountingRequest), accountants: [accountant] },
-          signal,
-        }),
-      ),
-    enabled: request !== null,
+    queryKey: ['accounting', 'figure', body],
+    queryFn: ({ signal }) => unwrap(api.accountingSpending({ body, signal })),
+    placeholderData: keepPreviousData,
     retry: false,
     staleTime: Number.POSITIVE_INFINITY,
   })

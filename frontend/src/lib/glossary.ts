@@ -19,6 +19,12 @@ export const glossary = {
     'Group privacy: what several rows together, such as those of one person or household, are promised; both ε and δ grow with their number.',
   tuning_cost:
     'Tuning: choosing the best of several private trainings by looking at the data costs more than one of them; naive composition adds up their ε and δ.',
+  fresh_selection:
+    'Random number of trainings: where the number is drawn at random and kept secret, choosing the best costs less than publishing all (Papernot and Steinke 2022).',
+  tries:
+    'Settings tried: how many private trainings, each with a setting drawn at random, the published one is the best of; on average.',
+  tries_distribution:
+    'Distribution of the number of trainings: geometric and logarithmic are never below one; the logarithmic has a longer tail and costs less; Poisson stays near its mean and costs much where one training costs much.',
   train_rows: 'Training rows n: rows that the model is trained on, without validation and test rows.',
   expected_batch:
     'Expected batch size: the sampling rate times n; Poisson batches vary around it, and sums are divided by it.',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { MeasurementOut } from '~/api'
 import { auditsOf } from './audits'
-import { ofGroup, ofRuns } from './privacy'
+import { ofGroup } from './privacy'
 
 describe('what a guarantee becomes', () => {
   it('of several rows is the guarantee applied row after row', () => {
@@ -14,10 +14,6 @@ describe('what a guarantee becomes', () => {
       expect(ofGroup(one, rows).epsilon).toBeCloseTo(0.7 * rows, 12)
     }
     expect(ofGroup({ epsilon: 0, delta: 1e-6 }, 3)).toEqual({ epsilon: 0, delta: 3e-6 })
-  })
-
-  it('of several runs adds up', () => {
-    expect(ofRuns({ epsilon: 2, delta: 1e-5 }, 10)).toEqual({ epsilon: 20, delta: 1e-4 })
   })
 })
 

@@ -62,8 +62,3 @@ export function ofGroup({ epsilon, delta }: Guarantee, rows: number): Guarantee 
   const growth = epsilon > 0 ? Math.expm1(rows * epsilon) / Math.expm1(epsilon) : rows
   return { epsilon: rows * epsilon, delta: delta * growth }
 }
-
-/** Of `runs` such trainings together, whatever is chosen among them: naive composition. */
-export function ofRuns({ epsilon, delta }: Guarantee, runs: number): Guarantee {
-  return { epsilon: runs * epsilon, delta: runs * delta }
-}

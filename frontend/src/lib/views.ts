@@ -44,7 +44,14 @@ export interface CalculatorView {
   delta?: string
   epsilons?: string
   sigmas?: string
+  /** The σ whose ε is drawn along the training. */
+  at?: string
+  tries?: string
+  drawn?: (typeof DISTRIBUTIONS)[number]
 }
+
+/** How a number of trainings may be drawn. */
+export const DISTRIBUTIONS = ['geometric', 'logarithmic', 'poisson'] as const
 
 export const calculator = (raw: Raw): CalculatorView => ({
   n: name(raw.n),
@@ -53,6 +60,9 @@ export const calculator = (raw: Raw): CalculatorView => ({
   delta: name(raw.delta),
   epsilons: name(raw.epsilons),
   sigmas: name(raw.sigmas),
+  at: name(raw.at),
+  tries: name(raw.tries),
+  drawn: oneOf(raw.drawn, DISTRIBUTIONS),
 })
 
 /** The fields of the Gaussian task as they were typed; what is absent has the default. */

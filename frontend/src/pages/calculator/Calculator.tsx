@@ -1,4 +1,4 @@
-import { SimpleGrid, Stack, Text, TextInput } from '@mantine/core'
+import { Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQueries } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
@@ -9,8 +9,11 @@ import { problemOf } from '~/data/http'
 import { accountingQuery } from '~/data/queries'
 import { integer, number } from '~/lib/format'
 import type { GlossaryTerm } from '~/lib/glossary'
+import { DISTRIBUTIONS } from '~/lib/views'
 import { AccountTable } from './AccountTable'
 import { ACCOUNTANTS, complaintsOf, DEFAULTS, type FieldName, type Fields, NAMES, read } from './fields'
+import { SelectionTable } from './SelectionTable'
+import { SpendingFigure } from './SpendingFigure'
 
 interface Props {
   view: Partial<Fields>
@@ -120,6 +123,39 @@ export function Calculator({ view, onView }: Props) {
           columns={answers.map(({ data }) => data?.cost.map((one) => one.epsilon))}
         />
       </Panel>
+      {request && Object.keys(errors).length === 0 && (
+        <SpendingFigure
+          fields={settled}
+          request={request}
+          onSigma={(at) => setFields((old) => ({ ...old, at }))}
+        />
+      )}
+      <Panel title="After choosing the best of several trainings">
+        <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md">
+          {field(
+            'tries',
+            'Settings tried',
+            'tries',
+            'Mean number of trainings. Empty: one, nothing is chosen.',
+          )}
+          <Select
+            label={<Term name="tries_distribution">Their number is</Term>}
+            aria-label="Their number is"
+            description="Drawn so before any training, and kept secret."
+            data={DISTRIBUTIONS.map((value) => ({ value, label: DRAWN[value] }))}
+            value={fields.drawn}
+            error={errors.drawn}
+            allowDeselect={false}
+            onChange={(next) => next && setFields((old) => ({ ...old, drawn: next }))}
+          />
+        </SimpleGrid>
+        {request?.tries && <SelectionTable request={request} selection={answers[0]?.data?.selection} />}
+        <Text size="sm" c="dimmed" mt="sm" maw={720}>
+          Papernot and Steinke (2022): the best by any rule is published and nothing of the others. It holds
+          only where the number of trainings is drawn like this, each draws its setting at random too, and no
+          two share randomness. A grid that is tried whole does not have it. By RDP, which the theorem needs.
+        </Text>
+      </Panel>
       <Text size="sm" c="dimmed" maw={720}>
         All three accountants give upper bounds for the same mechanism, so the smallest may be claimed; which
         one is meant belongs beside the ε, as δ does. A method that also releases a noisy count, such as
@@ -128,6 +164,12 @@ export function Calculator({ view, onView }: Props) {
     </Stack>
   )
 }
+
+const DRAWN = {
+  geometric: 'geometric',
+  logarithmic: 'logarithmic, most often one',
+  poisson: 'Poisson, may be none',
+} as const
 
 /** Every field, those that the address lacks with their defaults. */
 function filled(view: Partial<Fields>): Fields {

@@ -1,5 +1,6 @@
 import { getRouteApi } from '@tanstack/react-router'
 import { PageHeader } from '~/components/PageHeader'
+import * as views from '~/lib/views'
 import { Calculator } from './Calculator'
 
 const route = getRouteApi('/calculator')
@@ -14,7 +15,12 @@ export function CalculatorPage() {
         title="Calculator"
         lead="How much noise an ε needs, and what ε a noise costs, by three accountants. The address holds every field: copy it to share."
       />
-      <Calculator view={view} onView={(search) => navigate({ search, replace: true, resetScroll: false })} />
+      <Calculator
+        view={view}
+        onView={(next) =>
+          navigate({ search: views.calculator({ ...next }), replace: true, resetScroll: false })
+        }
+      />
     </>
   )
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import * as api from '~/api'
 import { render } from '~/test/render'
 import { Calculator } from './Calculator'
-import { complaintsOf, DEFAULTS, read } from './fields'
+import { complaintsOf, DEFAULTS, drawnSigma, read } from './fields'
 
 describe('the fields', () => {
   it('mean a request', () => {
@@ -19,10 +19,27 @@ describe('the fields', () => {
   })
 
   it('say what is no number', () => {
-    const bad = { n: '0', batch: '', epochs: 'ten', delta: '2', epsilons: '1, -2', sigmas: 'x' }
-    const { request, complaints } = read(bad)
+    const bad = { n: '0', batch: '', epochs: 'ten', delta: '2', epsilons: '1, -2', sigmas: 'x', tries: '0.5' }
+    const { request, complaints } = read({ ...DEFAULTS, ...bad })
     expect(request).toBeNull()
-    expect(Object.keys(complaints).sort()).toEqual(Object.keys(DEFAULTS).sort())
+    expect(Object.keys(complaints).sort()).toEqual(Object.keys(bad).sort())
+  })
+
+  it('ask for the cost of choosing where several are tried', () => {
+    expect(read({ ...DEFAULTS, tries: '2.5', drawn: 'poisson' }).request?.tries).toEqual({
+      mean: 2.5,
+      distribution: 'poisson',
+    })
+    expect(read(DEFAULTS).request).not.toHaveProperty('tries')
+  })
+
+  it('draw a σ that is asked for', () => {
+    const at = (at: string) => {
+      const fields = { ...DEFAULTS, at }
+      const { request } = read(fields)
+      return request && drawnSigma(fields, request)
+    }
+    expect([at('0.8'), at('0.7'), at('')]).toEqual([0.8, 0.6, 0.6])
   })
 
   it('take the server’s problems under their own names', () => {
@@ -42,9 +59,20 @@ describe('the calculator', () => {
       delta: 1e-5,
       noise: (asked.epsilons ?? []).map((epsilon) => ({ accountant, epsilon, sigma: factor / epsilon })),
       cost: (asked.sigmas ?? []).map((sigma) => ({ accountant, epsilon: factor / sigma, sigma })),
+      selection: asked.tries && {
+        noise: (asked.epsilons ?? []).map((epsilon) => row(epsilon / 2, 3)),
+        cost: (asked.sigmas ?? []).map((sigma) => row(1 / sigma, sigma)),
+      },
     }
   }
   const call = vi.spyOn(api, 'accountingCalculate')
+  const draw = vi.spyOn(api, 'accountingSpending')
+  const row = (epsilon: number, sigma: number) => ({
+    sigma,
+    one: epsilon,
+    selected: 2 * epsilon,
+    all: 9 * epsilon,
+  })
 
   beforeEach(() => {
     call.mockImplementation((async ({ body }: { body: api.AccountingRequest }) =>
@@ -58,8 +86,22 @@ describe('the calculator', () => {
             response: new Response(null, { status: 422 }),
           }
         : { data: answer(body), response: new Response() }) as never)
+    draw.mockImplementation((async ({ body }: { body: api.SpendingRequest }) => ({
+      data: {
+        name: 'spending',
+        title: `σ = ${body.sigma} costs something`,
+        caption: '',
+        figure: { data: [], layout: {} },
+        columns: [],
+        rows: [],
+      },
+      response: new Response(),
+    })) as never)
   })
-  afterEach(() => call.mockReset())
+  afterEach(() => {
+    call.mockReset()
+    draw.mockReset()
+  })
 
   it('asks each accountant and shows them side by side', async () => {
     render(<Calculator view={{ epsilons: '4', n: undefined }} onView={() => {}} />)
@@ -74,6 +116,36 @@ describe('the calculator', () => {
     )
     expect(screen.getByText('1,060 steps')).toBeVisible()
     expect(call).toHaveBeenCalledTimes(3)
+  })
+
+  it('says what choosing costs, by RDP alone', async () => {
+    render(<Calculator view={{ epsilons: '4', sigmas: '0.5', tries: '30' }} onView={() => {}} />)
+    const cells = (name: string) =>
+      within(screen.getByRole('region', { name }))
+        .getAllByRole('cell')
+        .map((cell) => cell.textContent)
+    await waitFor(() =>
+      expect(cells('Noise with which the best of several costs each ε')).toEqual(['4', '3', '2']),
+    )
+    expect(cells('What the best of several costs with each σ')).toEqual(['0.5', '2', '4', '18'])
+    expect(screen.getByText('ε, all 30 published')).toBeVisible()
+    const asked = call.mock.calls.map(([{ body }]) => [body.accountants?.[0], body.tries])
+    expect(asked).toEqual([
+      ['rdp', { mean: 30, distribution: 'geometric' }],
+      ['prv', undefined],
+      ['pld', undefined],
+    ])
+  })
+
+  it('draws one of the asked noise multipliers along the training', async () => {
+    render(<Calculator view={{ sigmas: '0.5, 0.9', at: '0.9' }} onView={() => {}} />)
+    expect(await screen.findByText('σ = 0.9 costs something')).toBeVisible()
+    expect(draw.mock.lastCall?.[0].body).toMatchObject({
+      rows: 27133,
+      epochs: 10,
+      sigma: 0.9,
+      theme: 'light',
+    })
   })
 
   it('keeps the address in step and shows the server’s problem at the field', async () => {

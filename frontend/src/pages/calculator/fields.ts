@@ -1,5 +1,6 @@
 /** What the calculator is asked: text as typed, and the request that it means. All pure. */
-import type { AccountingRequest, Problem } from '~/api'
+import type { AccountingRequest, Problem, SpendingRequest } from '~/api'
+import { DISTRIBUTIONS } from '~/lib/views'
 import { problemsAt, sentence } from '~/spec/problems'
 
 export const ACCOUNTANTS = ['rdp', 'prv', 'pld'] as const
@@ -13,6 +14,9 @@ export const DEFAULTS = {
   delta: '',
   epsilons: '0.5, 1, 2, 4, 8',
   sigmas: '0.6, 0.8, 1, 1.5',
+  at: '',
+  tries: '',
+  drawn: 'geometric',
 }
 export type Fields = typeof DEFAULTS
 export type FieldName = keyof Fields
@@ -28,6 +32,9 @@ const SERVER: Record<FieldName, string> = {
   delta: 'delta',
   epsilons: 'epsilons',
   sigmas: 'sigmas',
+  at: 'sigma',
+  tries: 'tries',
+  drawn: 'tries.distribution',
 }
 
 export const split = (text: string) => text.split(/[\s,;]+/).filter(Boolean)
@@ -61,7 +68,26 @@ export function read(fields: Fields): { request: AccountingRequest | null; compl
     epsilons: many('epsilons'),
     sigmas: many('sigmas'),
   }
+  if (fields.tries.trim()) {
+    const mean = whole(fields.tries)
+    if (!(mean >= 1 && Number.isFinite(mean)))
+      complaints.tries = 'Expected a number of at least 1, such as 30, or nothing.'
+    const distribution = DISTRIBUTIONS.find((one) => one === fields.drawn)
+    request.tries = { mean, ...(distribution && { distribution }) }
+  }
   return { request: Object.keys(complaints).length ? null : request, complaints }
+}
+
+/** The σ whose ε is drawn: the one chosen while it is among those asked for, else the first. */
+export function drawnSigma(fields: Fields, request: AccountingRequest): number | undefined {
+  const asked = request.sigmas ?? []
+  return asked.find((sigma) => String(sigma) === fields.at) ?? asked[0]
+}
+
+/** What is drawn of it. */
+export function spendingOf(request: AccountingRequest, sigma: number): SpendingRequest {
+  const { rows, batch_size, epochs, delta } = request
+  return { rows, batch_size, epochs, delta, sigma }
 }
 
 /** The server's problems, each below its field. */
