@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import dp_accounting
 import numpy as np
@@ -241,3 +242,18 @@ def test_orders_must_ascend_and_fit():
         tuning.selected_rdp(np.ones(2), mean=2, shape=1, orders=(3.0, 2.0))
     with pytest.raises(ValueError, match="one per order"):
         tuning.selected_rdp(np.ones(3), mean=2, shape=1, orders=(2.0, 3.0))
+
+
+def test_what_the_guide_says_is_what_it_costs():
+    text = " ".join((Path(__file__).parents[2] / "docs" / "sharp_edges.md").read_text().split())
+    rest = (1.0, 1e-5, 0.01)
+    ten, hundred = (
+        [tuning.epsilon(*rest, 1000, mean=mean, shape=shape) for shape in (1.0, 0.0, tuning.POISSON)]
+        for mean in (10.0, 100.0)
+    )
+    assert f"one training has ε = {accounting.epsilon(*rest, 1000):.1f} at δ = 1e-5, the best of 10" in text
+    assert (
+        "costs {:.1f} with a geometric K, {:.1f} with a logarithmic one and {:.1f} with a Poisson".format(*ten) in text
+    )
+    assert "of 100 it is {:.1f}, {:.1f} and {:.0f}.".format(*hundred) in text
+    assert f"each with batches of its own, cost {accounting.epsilon(*rest, 10_000):.1f}." in text
