@@ -22,8 +22,8 @@ from backend.settings import Settings
 
 #: More steps than any training here takes; beyond them PRV and PLD would take minutes.
 MOST_STEPS = 1_000_000
-#: Places along a training at which its epsilon is worked out, by its steps: numerical accountants take the longer.
-POINTS = ((20_000, 8), (100_000, 4), (MOST_STEPS, 2))
+#: Places besides the first step at which epsilon is worked out, by the steps in all: each takes the longer, the more.
+POINTS = ((20_000, 6), (100_000, 3), (MOST_STEPS, 2))
 
 
 def answer(settings: Settings, asked: AccountingRequest) -> Accounting:
@@ -59,7 +59,7 @@ def spending(settings: Settings, asked: SpendingRequest) -> Figure:
     rate, per_epoch, steps, delta = _training(asked)
     most = next(points for limit, points in POINTS if steps <= limit)
     # Epsilon grows about as the root of the steps: even distances in the root are even ones of the curve.
-    places = sorted({max(1, round(steps * (k / most) ** 2)) for k in range(1, most + 1)})
+    places = sorted({1} | {max(1, round(steps * (k / most) ** 2)) for k in range(1, most + 1)})
     cache = settings.cache_dir()
     found: dict[str, list[float]] = {
         name: [accountants.epsilon(name, asked.sigma, delta, rate, place, cache_dir=cache) for place in places]
