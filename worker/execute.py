@@ -89,6 +89,8 @@ class Attempt:
         self._costs: dict[str, int] = {}
         #: Trainings of what was claimed, runs and shadow models, that ended and that are to come; and since when.
         self._since, self._ended, self._ahead = 0.0, 0, 0
+        #: Runs that were done when these were claimed.
+        self._before = 0
 
     def run(self) -> JobStatus | None:
         """Everything until the job has ended; None where this attempt no longer owns it."""
@@ -146,6 +148,7 @@ class Attempt:
         stages = [([], configs)] if self._shadows is None else self._shadows.stages(configs)
         self._costs = {c.key(): 1 + (self._shadows.audits(c) if self._shadows else 0) for c in configs}
         done, total = 0, sum(len(shadows) for shadows, _ in stages)
+        self._before = self._done
         self._since, self._ended, self._ahead = time.monotonic(), 0, total + sum(self._costs.values())
         for shadows, some in stages:
             done = self._train_shadows(shadows, done, total)
@@ -206,6 +209,13 @@ class Attempt:
         started = sum(self._shares.values())
         return (time.monotonic() - self._since) / (self._ended + started) * max(0.0, self._ahead - started)
 
+    def _share(self) -> float | None:
+        """Of all trainings, how many are done: a run counts one, and so does each of its audits' and every shadow."""
+        if not self._ended and not self._ahead:
+            return None
+        started = min(float(self._ahead), sum(self._shares.values()))
+        return (self._before + self._ended + started) / (self._before + self._ended + self._ahead)
+
     def _verdict(self) -> tuple[JobStatus, dict[str, Any] | None]:
         with self._database.read() as session:
             counts = jobs.counts(session, [self._job_id]).get(self._job_id, {})
@@ -228,6 +238,7 @@ class Attempt:
             done=self._done,
             total=self._total,
             seconds_left=self._seconds_left(),
+            share=self._share(),
         )
         self._write(lambda session: jobs.report_progress(session, self._job_id, self._attempt, progress))
 

@@ -97,6 +97,10 @@ class Progress(Contract):
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
+    share: float | None = Field(
+        default=None,
+        description="Share done of all trainings, 0 to 1: runs, shadow models and those of audits. None: not known.",
+    )
 
 
 class Problem(Contract):

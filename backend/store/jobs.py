@@ -390,7 +390,7 @@ def _end(session: Session, job: JobRow, status: JobStatus, problem: dict[str, An
     words = {"succeeded": "Done", "failed": "Failed", "cancelled": "Cancelled"}
     done = sum(c["finished"] + c["failed"] for c in counts(session, [job.id]).values())
     job.progress = progress.model_copy(
-        update={"phase": "ended", "message": words[status], "done": done, "seconds_left": None}
+        update={"phase": "ended", "message": words[status], "done": done, "seconds_left": None, "share": None}
     ).model_dump()
     session.execute(
         update(RunRow)

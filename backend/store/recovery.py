@@ -29,7 +29,7 @@ def release(session: Session, job_id: str, attempt: int, *, lost: bool) -> bool:
     job.worker_id = None
     progress = Progress.model_validate(job.progress)
     job.progress = progress.model_copy(
-        update={"phase": "queued", "message": "Waiting for a worker to go on", "seconds_left": None}
+        update={"phase": "queued", "message": "Waiting for a worker to go on", "seconds_left": None, "share": None}
     ).model_dump()
     session.execute(
         update(RunRow)

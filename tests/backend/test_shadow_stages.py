@@ -94,6 +94,23 @@ def test_time_left_counts_shadows_runs_and_audits():
     assert attempt._seconds_left() is None
 
 
+def test_the_share_done_counts_shadows_runs_and_audits():
+    attempt = Attempt(None, "job", 1, attempts.pool(), shadows=Kept(audits=3))
+    assert attempt._share() is None, "nothing was claimed yet"
+    attempt._costs = {"a": 4, "b": 4}
+    attempt._before, attempt._ended, attempt._ahead = 5, 0, 2 + 8
+    assert attempt._share() == 5 / 15
+    attempt._shares["shadow 0"] = 0.5
+    assert attempt._share() == 5.5 / 15
+    attempt._over("shadow 0")
+    attempt._over("shadow 1")
+    attempt._shares["a"] = 1.0
+    assert attempt._share() == 8 / 15, "its own training alone, none of its audits yet"
+    attempt._over("a")
+    attempt._over("b")
+    assert attempt._share() == 1
+
+
 def test_an_attempt_killed_while_it_trains_shadows_goes_on_with_the_rest(database, tmp_path):
     """SIGKILL of the attempt's whole process group; the next attempt trains what is missing, and each run once."""
     job = attempts.submit(database, tmp_path, count=2, held=[FIRST_SEED + 2])

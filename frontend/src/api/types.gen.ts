@@ -4123,6 +4123,12 @@ export type Progress = {
      * Seconds Left
      */
     seconds_left?: number | null;
+    /**
+     * Share
+     *
+     * Share done of all trainings, 0 to 1: runs, shadow models and those of audits. None: not known.
+     */
+    share?: number | null;
 };
 
 /**

@@ -37,6 +37,7 @@ export function applyMessage(job: JobDetail, { type, data }: JobMessage): JobDet
     if (typeof data.total === 'number') progress.total = data.total
     if ('seconds_left' in data)
       progress.seconds_left = typeof data.seconds_left === 'number' ? data.seconds_left : null
+    if ('share' in data) progress.share = typeof data.share === 'number' ? data.share : null
     return { ...job, progress }
   }
   return job

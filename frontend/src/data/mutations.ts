@@ -57,7 +57,7 @@ function useJobMutation(call: (id: string) => Promise<unknown>, optimistic: Part
 
 export const useCancelJob = () =>
   useJobMutation((id) => unwrap(api.jobsCancelJob({ path: { job_id: id } })), {
-    progress: { phase: 'finishing', message: 'Stopping', done: 0, total: 0, seconds_left: null },
+    progress: { phase: 'finishing', message: 'Stopping', done: 0, total: 0, seconds_left: null, share: null },
   })
 
 export const useRetryJob = () =>

@@ -59,6 +59,18 @@ describe('progress', () => {
     expect(percent(job())).toBeCloseTo(18.75)
   })
 
+  it('counts shadow models and audits where it is known how many', () => {
+    const before = {
+      phase: 'training',
+      message: 'Training shadow models 12 of 64',
+      done: 0,
+      total: 3,
+    } as const
+    expect(percent(job({ finished: 0, progress: { ...before, share: 0.175 } }))).toBeCloseTo(17.5)
+    expect(doingNow(job({ finished: 0, progress: before }))).toBe('Training shadow models 12 of 64')
+    expect(percent(job({ finished: 0, progress: before }))).toBe(0)
+  })
+
   it('sums up what is over', () => {
     const over = job({ status: 'succeeded', finished: 240, reused: 38, finished_at: '2026-01-01T00:01:00Z' })
     expect(doingNow(over)).toMatch(/^240 of 240.runs measured, 38 reused, took 50 s$/)

@@ -1,9 +1,11 @@
 import type { Job } from '~/api'
 import { duration, plural } from './format'
 
-/** Share done, 0 to 100. */
+/** Share done, 0 to 100: of all trainings where it is known, shadow models and audits too; else of the runs. */
 export function percent(job: Pick<Job, 'status' | 'runs' | 'finished' | 'progress'>): number {
   if (job.status === 'succeeded') return 100
+  const { share } = job.progress
+  if (job.status === 'running' && typeof share === 'number') return Math.min(100, 100 * share)
   const total = job.progress.total || job.runs
   const done = Math.max(job.progress.done ?? 0, job.finished)
   return total > 0 ? Math.min(100, (100 * done) / total) : 0
