@@ -53,14 +53,17 @@ class OpacusEngine:
         return None
 
     def demand(self, work: Work) -> Demand:
-        """One run at a time: weights, gradients, moments, and in private training a gradient of every record."""
-        weights = 4 * sum(p.numel() for p in build(work).parameters())
+        """One run at a time: weights, gradients, moments, what layers answer, and in private training a gradient of
+        every record."""
+        weights, answers = _sizes(work)
         records = 2 * work.expected_batch if work.budget is not None else 0
+        # Twice: forwards, and what flows back. Predictions keep those of two layers at a time.
+        passing = max(2 * work.expected_batch * answers, 2 * ROWS_AT_ONCE * answers / 4)
         shared = work.train.features.nbytes
         if self.device.type != "cpu":
             # Training rows stay there; for predictions those of the largest part come a second time.
             shared = 2 * (shared + work.train.target.nbytes)
-        return Demand(shared=shared, per_run=int(weights * (5 + records)))
+        return Demand(shared=shared, per_run=int(weights * (5 + records) + passing))
 
     def train(self, works: Sequence[Work], watch: Watch = UNWATCHED) -> Iterator[Trained]:
         """One run after the other."""
@@ -74,6 +77,22 @@ class OpacusEngine:
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
                 trained = loop.run(_Run(work, self.way, data), watch)
             yield trained
+
+
+def _sizes(work: Work) -> tuple[int, int]:
+    """Bytes of the weights, and of what all layers answer to one record."""
+    module, answers = build(work).eval(), 0
+
+    def count(layer: torch.nn.Module, inputs: object, output: object) -> None:
+        nonlocal answers
+        answers += 4 * output.numel() if isinstance(output, torch.Tensor) else 0
+
+    for layer in module.modules():
+        if not any(layer.children()):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        module(torch.zeros(1, work.inputs))
+    return 4 * sum(p.numel() for p in module.parameters()), answers
 
 
 @dataclass(frozen=True)
