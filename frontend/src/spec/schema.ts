@@ -8,7 +8,8 @@ export interface Field {
   help: string
   kind: Kind
   /** Kind of the entries where `kind` is `list`. */
-  items: 'number' | 'integer' | 'text'
+  /** Of a list's entries, and of a choice. */
+  items: 'number' | 'text'
   unit?: string
   choices: string[]
   /** Titles of choices that have one. */
@@ -80,12 +81,14 @@ function fieldOf(key: string, raw: Schema, root: Schema, required: boolean): Fie
   const kind = kindOf(schema)
   const items = isSchema(schema.items) ? kindOf(resolve(schema.items, root)) : 'text'
   const choices = Array.isArray(schema.enum) ? schema.enum : 'const' in schema ? [schema.const] : []
+  const numbers =
+    items === 'number' || items === 'integer' || choices.some((choice) => typeof choice === 'number')
   return {
     key,
     title: string(schema.title) ?? key,
     help: string(schema.description) ?? '',
     kind: kind === 'list' && (items === 'list' || items === 'json') ? 'json' : kind,
-    items: items === 'number' || items === 'integer' ? items : 'text',
+    items: numbers ? 'number' : 'text',
     unit: string(schema.unit),
     choices: choices.filter((choice) => choice !== null).map(String),
     refersTo: string(schema.refers_to),

@@ -36,6 +36,13 @@ describe('sweeps', () => {
 })
 
 describe('fromText', () => {
+  it('reads a choice of numbers as a number', () => {
+    const kernel = property({ type: 'integer', enum: [3, 5] })
+    expect(fromText(kernel, '5')).toBe(5)
+    expect(complaint(kernel, 5)).toBeUndefined()
+    expect(fromText(property({ type: 'string', enum: ['3', '5'] }), '5')).toBe('5')
+  })
+
   it('reads each kind, and an empty field as the default', () => {
     expect(fromText(epsilon, '  ')).toBeUndefined()
     expect(fromText(property({ type: 'boolean' }), 'yes')).toBe(true)

@@ -29,6 +29,8 @@ export function fromText(field: Field, text: string): unknown {
       return /^(true|yes|1)$/i.test(trimmed) ? true : /^(false|no|0)$/i.test(trimmed) ? false : trimmed
     case 'list':
       return splitList(trimmed).map((part) => (field.items === 'text' ? part : numberOrText(part)))
+    case 'choice':
+      return field.items === 'text' ? trimmed : numberOrText(trimmed)
     case 'json':
       try {
         return JSON.parse(trimmed)
