@@ -30,7 +30,7 @@ describe('fieldsOf', () => {
     expect(field({ type: 'boolean' }).kind).toBe('flag')
     expect(field({ type: 'array', items: { type: 'integer' } })).toMatchObject({
       kind: 'list',
-      items: 'integer',
+      items: 'number',
     })
     expect(field({ $ref: '#/$defs/Kind' }, { Kind: { enum: ['a', 'b'], title: 'Kind' } })).toMatchObject({
       kind: 'choice',

@@ -7,7 +7,6 @@ export interface Field {
   title: string
   help: string
   kind: Kind
-  /** Kind of the entries where `kind` is `list`. */
   /** Of a list's entries, and of a choice. */
   items: 'number' | 'text'
   unit?: string
