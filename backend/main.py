@@ -40,9 +40,12 @@ from backend.api.routers import (
 )
 from backend.logs import get_logger
 from backend.settings import Settings, get_settings
-from backend.store import schema
+from backend.store import columns, schema
 
 log = get_logger(__name__)
+
+#: Runs from which a server reads before it answers, and the seconds that it takes for that at most.
+MANY_RUNS, READ_AHEAD = 20_000, 3.0
 
 DESCRIPTION = """
 Measure what privacy costs, and who pays.
@@ -62,8 +65,11 @@ def create_app(settings: Settings | None = None, *, queue: Queue | None = None) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_prepare_store, context)
-        # The job engine takes a second to load: the first page does not wait for it.
-        threading.Thread(target=_warm_up, args=(context,), name="warm-up", daemon=True).start()
+        # The job engine takes a second to load: the first page does not wait for it. Where there are many runs, it
+        # waits until they are read: the first view would wait for that in any case.
+        ready = threading.Event()
+        threading.Thread(target=_warm_up, args=(context, ready), name="warm-up", daemon=True).start()
+        await run_in_threadpool(ready.wait, READ_AHEAD)
         yield
         context.events.close()
         await run_in_threadpool(context.close)
@@ -142,19 +148,25 @@ def _prepare_store(context: Context) -> None:
         schema.require_current(context.database)
 
 
-def _warm_up(context: Context) -> None:
+def _warm_up(context: Context, ready: threading.Event) -> None:
+    """Reads the newest studies and starts what works in the background; `ready`: requests need not wait any longer."""
     try:
-        context.start_reaper()
-    except Exception as error:
-        log.error("the job engine could not be started; submitting will try again", exc_info=error)
-    context.start_dispatcher()
-    try:
+        with context.database.read() as session:
+            few = columns.listed_runs(session) < MANY_RUNS
+        if few:
+            ready.set()
         # Libraries that charts need take a second to load, too.
         from backend.api.services import explorer
 
         explorer.warm_up(context.database)
     except Exception as error:
         log.warning("the newest studies were not read ahead of their first view", exc_info=error)
+    ready.set()
+    try:
+        context.start_reaper()
+    except Exception as error:
+        log.error("the job engine could not be started; submitting will try again", exc_info=error)
+    context.start_dispatcher()
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from backend.analysis.labels import Words, value_text
 from backend.contracts.catalogue import MetricInfo
 from backend.contracts.operating_points import Status
@@ -16,8 +18,10 @@ from backend.figures.theme import Theme, faint, look
 
 #: Marks drawn, at most; the feasible ones and the nearest of the rest come first.
 MOST_MARKS = 4000
-#: Above so many marks they are drawn by the graphics card.
+#: Above so many marks they are drawn by the graphics card, and the runs behind each are left to its setting.
 MANY_MARKS = 1500
+#: Of so many, the first ones, hover says by how much each constraint is missed; of the others, which.
+MOST_TOLD = 600
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def feasible(
     for some, bright in ((rest, False), (lit, True)):
         placed = [m for m in some if m.x is not None]
         if placed:
-            data.append(_trace(placed, axes, words, theme, kind, bright=bright))
+            data.append(_trace(placed, axes, words, theme, kind, bright=bright, runs=len(drawn) <= MANY_MARKS))
         data += [_level(m, axes, words, theme, layout, bright=bright) for m in some if m.x is None]
     data += _ring([m for m in lit if m.winner], theme, layout)
     _shade(edges, theme, layout, narrow=narrow)
@@ -230,24 +234,30 @@ def _hover(mark: Mark, axes: Axes, words: Words) -> str:
     return parts.hover(mark.label, lines)
 
 
-def _trace(marks: Sequence[Mark], axes: Axes, words: Words, theme: Theme, kind: str, *, bright: bool) -> Json:
+def _trace(
+    marks: Sequence[Mark], axes: Axes, words: Words, theme: Theme, kind: str, *, bright: bool, runs: bool
+) -> Json:
     strokes = [theme.of(m.method).stroke for m in marks]
-    open_mark = "" if bright else "-open"
+    symbols = [look(m.method).symbol + ("" if bright else "-open") for m in marks]
+    # One look for all is written once.
+    colour, symbol = (one[0] if len(set(one)) == 1 else one for one in (strokes, symbols))
     return {
         "type": kind,
         "mode": "markers",
         "name": "Feasible" if bright else "Not feasible",
-        "x": [m.x for m in marks],
-        "y": [m.y for m in marks],
-        "customdata": [list(m.runs) for m in marks],
+        "x": np.array([m.x for m in marks], dtype=np.float64),
+        "y": np.array([m.y for m in marks], dtype=np.float64),
+        **({"customdata": [list(m.runs) for m in marks]} if runs else {}),
         "meta": {"settings": [m.setting for m in marks]},
         "hovertext": [_hover(m, axes, words) for m in marks],
         "hoverinfo": "text",
         "marker": {
-            "symbol": [look(m.method).symbol + open_mark for m in marks],
+            "symbol": symbol,
             "size": 11 if bright else 8,
-            "color": strokes if bright else [faint(s, 0.45) for s in strokes],
-            "line": {"color": strokes if bright else [faint(s, 0.45) for s in strokes], "width": 1.2},
+            "color": colour,
+            "opacity": 1.0 if bright else 0.45,
+            # An open symbol is drawn in the mark's own colour.
+            "line": {"width": 1.2, **({"color": colour} if bright else {})},
         },
         **(_bars(marks, strokes) if bright and len(marks) <= 40 else {}),
     }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, Text, cast, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,16 @@ def insert_ignore(session: Session, table: Table, rows: Sequence[dict[str, Any]]
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     for start in range(0, len(rows), CHUNK):
         session.execute(insert(table).on_conflict_do_nothing(), list(rows[start : start + CHUNK]))
+
+
+def joined(session: Session, column: Any) -> Any:
+    """All values of a column as one text, separated by commas; several in one statement have the same order.
+
+    A value that is absent leaves no trace, so the column must not have any.
+    """
+    text = cast(column, Text)
+    sqlite_ = session.get_bind().dialect.name == "sqlite"
+    return func.group_concat(text, ",") if sqlite_ else func.string_agg(text, ",")
 
 
 def now() -> datetime:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from backend.api.services import tables
+from backend.api.services import explorer, tables
 from backend.figures import tradeoff
 from backend.main import create_app
 from backend.store import columns, workers
@@ -334,3 +334,68 @@ def test_the_newest_studies_are_read_before_anybody_asks(settings, client, datab
         assert len(loaded.table) == 21
         assert not loaded.column("loss_gap", "sex", "test").empty
     fresh.dispose()
+
+
+@pytest.mark.parametrize(("many", "waits"), [(1, True), (10**9, False)])
+def test_a_server_with_many_runs_answers_once_they_are_read(
+    client, database, settings, study, monkeypatch, many, waits
+):
+    began, go_on = threading.Event(), threading.Event()
+    plain = explorer.warm_up
+
+    def slow(database):
+        began.set()
+        go_on.wait(20)
+        plain(database)
+
+    monkeypatch.setattr(explorer, "warm_up", slow)
+    monkeypatch.setattr("backend.main.MANY_RUNS", many)
+    monkeypatch.setattr("backend.main.READ_AHEAD", 20.0)
+    answered = threading.Event()
+
+    def serve():
+        with TestClient(
+            create_app(settings, queue=client.app.state.context.queue()), base_url="http://localhost"
+        ) as one:
+            assert one.get("/api/health").status_code == 200
+            answered.set()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert began.wait(20)
+        assert answered.wait(1.0 if waits else 20.0) != waits
+    finally:
+        go_on.set()
+        thread.join(20)
+    assert answered.is_set()
+
+
+def test_columns_of_runs_are_the_rows_one_by_one(database, client):
+    """Runs that diverged or are degenerate, several settings and seeds: each flag stands with its own run."""
+    random = np.random.default_rng(3)
+    job = client.post("/api/jobs", json=synthetic.spec(seeds=6)).json()["id"]
+    synthetic.measure(database, job)
+    with database.write() as session:
+        for row in session.scalars(select(RunRow)):
+            row.degenerate = bool(random.random() < 0.3)
+            row.status = str(random.choice(["succeeded", "diverged", "failed"]))
+    with database.read() as session:
+        rows = [row for row in session.scalars(select(RunRow)) if row.status != "failed"]
+        rows.sort(key=lambda row: (row.setting_id, row.seed, row.id))
+        read = columns.run_columns(session, [job])
+        assert read.ids.tolist() == [row.id for row in rows]
+        assert read.keys == [row.key for row in rows]
+        assert read.seeds.tolist() == [row.seed for row in rows]
+        assert read.settings.tolist() == [row.setting_id for row in rows]
+        assert read.degenerate.tolist() == [row.degenerate for row in rows]
+        assert read.diverged.tolist() == [row.status == "diverged" for row in rows]
+        assert len(set(read.marks.tolist())) == len(rows)
+        assert columns.run_columns(session, [job]).marks.tolist() == read.marks.tolist()
+        assert len(columns.run_columns(session, ["nobody"]).ids) == 0
+    with database.write() as session:
+        row = session.get(RunRow, read.ids[0].item())
+        row.finished_at = row.finished_at + timedelta(microseconds=1)
+    with database.read() as session:
+        again = columns.run_columns(session, [job])
+        assert (again.marks != read.marks).tolist() == [True] + [False] * (len(rows) - 1)

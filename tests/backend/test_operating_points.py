@@ -1,5 +1,7 @@
 """Operating points over the API: evaluated, drawn, chosen by a person, withdrawn."""
 
+import importlib
+
 import numpy as np
 import pytest
 from sqlalchemy import select, update
@@ -249,6 +251,32 @@ def test_the_figure_lights_what_is_feasible_and_shades_the_rest(client, study):
     assert region["x0"] == 2
     assert "ε\u00a0at most 2".replace("\u00a0", " ") in [a["text"] for a in drawn["figure"]["layout"]["annotations"]]
     assert drawn["title"] == answer["headline"]
+
+
+def test_of_many_settings_the_far_ones_say_which_constraints_they_miss(client, study, monkeypatch):
+    """The same settings, with less told of each and without the runs behind a mark."""
+    monkeypatch.setattr(importlib.import_module("backend.api.services.operating_points.figure"), "MOST_TOLD", 1)
+    monkeypatch.setattr("backend.figures.feasible.MANY_MARKS", 3)
+    rule = [constraint(threshold=2), constraint("loss", "<=", 0.001)]
+    texts = ["ε at most 2", "loss at most 0.001"]
+    body = {"job_ids": [study], "constraints": rule, "x": "loss", "y": "accuracy"}
+    figure = client.post("/api/operating-points/figure", json=body).json()["figure"]
+    answer = evaluate(client, study, rule)
+    missed = {
+        one["setting_id"]: {text for text, check in zip(texts, one["checks"], strict=True) if check["holds"] is False}
+        for one in [*answer["met"], *answer["others"]]
+    }
+    assert len({frozenset(one) for one in missed.values()}) == 2, "some miss one, some both"
+    (trace,) = figure["data"]
+    assert trace["type"] == "scattergl"
+    assert "customdata" not in trace
+    places = trace["meta"]["settings"]
+    assert set(places) == set(missed)
+    plain = [text.replace("<br>", " ").replace("\u00a0", " ") for text in trace["hovertext"]]
+    assert sum("asked" in text for text in plain) == 1, "the nearest says by how much"
+    for setting, text in zip(places, plain, strict=True):
+        if "asked" not in text:
+            assert {one for one in texts if one.lower() in text.lower()} == missed[setting]
 
 
 # --- choices ----------------------------------------------------------------------------------------------------------

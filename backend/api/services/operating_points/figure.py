@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from backend.analysis import operating_point as points
 from backend.analysis.labels import EPSILON
 from backend.analysis.operating_point import Statistics
+from backend.analysis.operating_words import constraint_text
 from backend.analysis.plain import counted, finite
 from backend.api.services import charts
 from backend.api.services.operating_points.answer import STATUS, caption_of, headline, reasons
@@ -20,7 +21,7 @@ from backend.contracts.public import Figure
 from backend.contracts.results import ALL
 from backend.contracts.validation import unknown_name
 from backend.errors import InvalidRequest
-from backend.figures.feasible import MOST_MARKS, Axes, Edge, Mark, edge_text, feasible
+from backend.figures.feasible import MOST_MARKS, MOST_TOLD, Axes, Edge, Mark, edge_text, feasible
 from backend.figures.theme import THEMES
 
 
@@ -54,7 +55,11 @@ def figure(session: Session, question: FigureQuestion) -> Figure:
     drawable = np.isfinite(y.mean) & (np.isfinite(x.mean) if question.x != EPSILON else True)
     # What is not drawn is only counted; its reasons are never put into words.
     order = order[drawable[order]]
-    marks = [_mark(work, s, x, y, exact=question.x == EPSILON) for s in order[: MOST_MARKS + 1].tolist()]
+    told = Told(work)
+    marks = [
+        _mark(work, s, x, y, told if place >= MOST_TOLD else None, exact=question.x == EPSILON)
+        for place, s in enumerate(order[: MOST_MARKS + 1].tolist())
+    ]
     edges = []
     for term in work.terms:
         one = term.constraint
@@ -79,16 +84,42 @@ def figure(session: Session, question: FigureQuestion) -> Figure:
     )
 
 
-def _mark(work: Work, s: int, x: Statistics, y: Statistics, *, exact: bool) -> Mark:
-    table = work.runs.table
-    info = table.ordered_infos[s]
+class Told:
+    """Which constraints settings miss, in words without numbers: the same words for all that miss the same."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._failing, self._unknown = work.verdicts.shortfall > 0, np.isnan(work.verdicts.shortfall)
+        self._said: dict[bytes, list[str]] = {}
+
+    def of(self, s: int) -> list[str]:
+        """Of the setting at place `s`."""
+        failing, unknown = self._failing[s], self._unknown[s]
+        key = failing.tobytes() + unknown.tobytes()
+        if key not in self._said:
+            texts = [constraint_text(self._work.words, term.constraint) for term in self._work.terms]
+            self._said[key] = [
+                f"{what}: {'; '.join(text for text, its in zip(texts, flags.tolist(), strict=True) if its)}"
+                for what, flags in (("Misses", failing), ("Unknown", unknown))
+                if flags.any()
+            ]
+        return [*self._work.why_excluded.get(s, []), *self._said[key]]
+
+
+def _chance(work: Work, s: int) -> str:
+    if not work.terms:
+        return ""
     low, high = points.clopper_pearson(work.held[s : s + 1], work.tried[s : s + 1])
-    chance = (
+    return (
         f"All hold on {int(work.held[s])} of {int(work.tried[s])} seeds (95 %: {float(low[0]):.2f} to "
         f"{float(high[0]):.2f})"
-        if work.terms
-        else ""
     )
+
+
+def _mark(work: Work, s: int, x: Statistics, y: Statistics, told: Told | None, *, exact: bool) -> Mark:
+    """The mark of the setting at place `s`; `told`: with no more than which constraints it misses."""
+    table = work.runs.table
+    info = table.ordered_infos[s]
     ends = (None, None) if exact else (finite(x.low[s]), finite(x.high[s]))
     return Mark(
         setting=info.id,
@@ -97,8 +128,8 @@ def _mark(work: Work, s: int, x: Statistics, y: Statistics, *, exact: bool) -> M
         label=work.label(s),
         runs=table.keys[work.blocks.rows(s)],
         status=STATUS[int(work.verdicts.status[s])],
-        reasons=reasons(work, s),
-        chance=chance,
+        reasons=reasons(work, s) if told is None else told.of(s),
+        chance=_chance(work, s) if told is None else "",
         x=finite(x.mean[s]),
         x_ends=ends,
         y=float(y.mean[s]),
