@@ -221,6 +221,17 @@ def series_column(session: Session, job_ids: Sequence[str], ordered: Ints, serie
     return flat[:, 0].astype(np.int64), values, flat[:, 2].astype(np.int64)
 
 
+def series_values(session: Session, run_ids: Ints, series_id: int) -> list[tuple[int, float | None, int | None]]:
+    """(run row id, value, n) of one series for a few runs, each looked up."""
+    query = select(MeasurementRow.run_id, MeasurementRow.value, MeasurementRow.n)
+    query = query.where(MeasurementRow.series_id == series_id)
+    listed = run_ids.tolist()
+    found: list[Any] = []
+    for start in range(0, len(listed), FEW):
+        found += _fetch(session, query.where(MeasurementRow.run_id.in_(listed[start : start + FEW])))
+    return found
+
+
 def series_in(session: Session, job_ids: Sequence[str], ordered: Ints) -> list[tuple[str, str, str]]:
     """Every (metric, subgroup, split) that has a row for one of the runs `ordered` (ascending ids).
 

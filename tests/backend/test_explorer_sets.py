@@ -399,3 +399,31 @@ def test_columns_of_runs_are_the_rows_one_by_one(database, client):
     with database.read() as session:
         again = columns.run_columns(session, [job])
         assert (again.marks != read.marks).tolist() == [True] + [False] * (len(rows) - 1)
+
+
+def test_numbers_of_a_few_runs_are_those_of_the_whole_column(database, client, monkeypatch):
+    random = np.random.default_rng(5)
+    job = client.post("/api/jobs", json=synthetic.spec(seeds=8)).json()["id"]
+    synthetic.measure(database, job)
+    with database.write() as session:
+        for row in session.scalars(select(MeasurementRow)):
+            if random.random() < 0.2:
+                row.value = None
+    monkeypatch.setattr(columns, "FEW", 2)
+    with database.read() as session:
+        few = tables.run_set(session, [job])
+        runs = len(few.table)
+        masks = [np.isin(np.arange(runs), random.choice(runs, 5, replace=False)) for _ in range(4)]
+        names = [
+            ("loss", "all", "test"),
+            ("loss_gap", "sex", "test"),
+            ("epsilon", "all", "test"),
+            ("none", "all", "test"),
+        ]
+        parts = {(name, i): few.part(*name, mask, i) for name in names for i, mask in enumerate(masks)}
+        read = [name for name in names if few._shelf.kept.peers(name)]
+        assert read == [], "no column was read whole"
+        for (name, i), part in parts.items():
+            whole = few.column(*name)
+            np.testing.assert_array_equal(part.values, whole.values[masks[i]])
+            np.testing.assert_array_equal(part.n, whole.n[masks[i]])

@@ -120,8 +120,9 @@ def load(session: Session, request: Request) -> Loaded:
     def column(metric: str, subgroup: str, split: str) -> Column:
         if is_parameter(metric):
             return table.per_setting(parameter_values(table, metric))
-        found = whole.column(metric, subgroup, split)
-        return found if mask is None else Column(found.values[mask], found.n[mask])
+        if mask is None:
+            return whole.column(metric, subgroup, split)
+        return whole.part(metric, subgroup, split, mask, (request.choose, tuple(request.settings)))
 
     x = Axis(axis_metric(table, request.x, words), x_subgroup, column(request.x, x_subgroup, request.split))
     y = Axis(axis_metric(table, request.y, words), y_subgroup, column(request.y, y_subgroup, request.split))

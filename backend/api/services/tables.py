@@ -22,7 +22,7 @@ from pydantic_core import from_json
 from sqlalchemy.orm import Session
 
 from backend.analysis.labels import EPSILON, Words
-from backend.analysis.table import Column, Ints, RunTable, SettingInfo
+from backend.analysis.table import Column, Flags, Ints, RunTable, SettingInfo
 from backend.contracts.catalogue import Catalogue
 from backend.store import columns, workers
 from backend.store.tables import SettingRow
@@ -33,6 +33,9 @@ T = TypeVar("T")
 MOST_BYTES = 160 * 2**20
 #: What a Python text or a small object takes, about.
 TEXT_BYTES = 70
+
+#: One run in so many is few: then single numbers are read instead of a whole column.
+FEW_OF = 10
 
 SetKey = tuple[tuple[str, ...], datetime | None]
 
@@ -213,6 +216,30 @@ class RunSet:
         name = (metric, subgroup, split)
         _, column = self.keep(name, lambda: (self._read, self._column(name)), lambda found: found[1].values.nbytes * 2)
         return column
+
+    def part(self, metric: str, subgroup: str, split: str, mask: Flags, which: Hashable) -> Column:
+        """The same of the runs in the mask, which `which` names.
+
+        Where they are few and nobody has read the whole column, only theirs is read: a first view waits for no more.
+        """
+        name = (metric, subgroup, split)
+        few = int(mask.sum()) * FEW_OF < len(mask)
+        if metric == EPSILON or not few or self._shelf.kept.peers(name):
+            whole = self.column(*name)
+            return Column(whole.values[mask], whole.n[mask])
+        return self.keep(
+            ("part", name, which), lambda: self._part(name, self.table.ids[mask]), lambda found: found.values.nbytes * 2
+        )
+
+    def _part(self, name: tuple[str, str, str], ids: Ints) -> Column:
+        series = columns.series_ids(self.session).get(name)
+        read = columns.series_values(self.session, ids, series) if series is not None else []
+        found = {run: (value, n) for run, value, n in read}
+        own = [found.get(run, (None, None)) for run in ids.tolist()]
+        return Column(
+            np.array([value for value, _ in own], dtype=np.float64),
+            np.array([n or 0 for _, n in own], dtype=np.int64),
+        )
 
     def _column(self, name: tuple[str, str, str]) -> Column:
         table = self.table
