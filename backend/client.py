@@ -21,6 +21,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from backend.contracts.accounting import Accounting, AccountingRequest, Choosing
 from backend.contracts.bundles import Bundle, BundleCheck, Verification
 from backend.contracts.catalogue import Catalogue
 from backend.contracts.operating_points import Choice, Feasibility, OperatingPoint, Question
@@ -149,6 +150,20 @@ class Client:
     def run(self, run_id: str) -> RunDetail:
         """A run whole: configuration, measurements, history, ROC curves."""
         return self._get(f"/api/runs/{run_id}", RunDetail)
+
+    def calculate(self, **asked: Any) -> Accounting:
+        """Noise of an epsilon, epsilon of a noise, and what choosing the best of several trainings costs.
+
+        `asked` has the fields of `AccountingRequest`: rows, batch_size, epochs, delta, epsilons, sigmas, accountants,
+        tries. Raises `pydantic.ValidationError` or `RequestRefused` for what cannot be.
+        """
+        body = AccountingRequest.model_validate(asked).model_dump(mode="json")
+        return self._read(self._ask("POST", "/api/accounting", json=body), Accounting)
+
+    def choosing(self, run_id: str, *, job_id: str | None = None) -> Choosing | None:
+        """What choosing this run among the trainings of its study at the same epsilon and delta would cost."""
+        answer = self._ask("GET", f"/api/runs/{run_id}/choosing", params={"job_id": job_id})
+        return None if answer.json() is None else self._read(answer, Choosing)
 
     # --- reviews ---
 

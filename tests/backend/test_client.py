@@ -5,6 +5,7 @@ import threading
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from backend.client import Client, ClientError, JobDidNotSucceed, RequestRefused, ServerUnreachable
 from backend.contracts.spec import JobSpec
@@ -116,3 +117,20 @@ def test_somebody_else_there():
     odd = httpx.MockTransport(lambda _: httpx.Response(200, json={"hello": 1}))
     with Client("http://localhost", transport=odd) as other, pytest.raises(ClientError, match="different releases"):
         other.health()
+
+
+def test_the_calculator_and_what_choosing_costs(equipoise, database):
+    asked = {"rows": 27_133, "batch_size": 256, "epochs": 10, "sigmas": [0.8], "accountants": ["rdp"]}
+    answer = equipoise.calculate(**asked, tries={"mean": 30})
+    (row,) = answer.selection.cost
+    assert row.one == answer.cost[0].epsilon < row.selected < row.all
+    with pytest.raises(RequestRefused, match="batch_size"):
+        equipoise.calculate(**{**asked, "batch_size": 30_000})
+    with pytest.raises(ValidationError, match="mean"):
+        equipoise.calculate(**asked, tries={"mean": 0})
+    handle = equipoise.submit(JobSpec.model_validate(synthetic.spec()))
+    synthetic.measure(database, handle.id)
+    private = next(run for run in handle.runs() if run.epsilon is not None)
+    assert equipoise.choosing(private.id).trainings == 9
+    assert equipoise.choosing(private.id, job_id=handle.id) == equipoise.choosing(private.id)
+    assert equipoise.choosing(handle.runs(method="sgd")[0].id) is None
