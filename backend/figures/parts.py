@@ -32,10 +32,12 @@ CHARACTER = 7.0
 def safe(text: str) -> str:
     """Text for Plotly, which would otherwise draw a subset of HTML: names given by people stay text.
 
+    Quotes stay as they are: outside of a tag they mean nothing, and Plotly would draw their entity as it is written.
+
     >>> safe("<a href='x'>& co")
-    '&lt;a href=&#x27;x&#x27;&gt;&amp; co'
+    "&lt;a href='x'&gt;&amp; co"
     """
-    return html.escape(text, quote=True)
+    return html.escape(text, quote=False)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -13,8 +13,8 @@ COLUMNS = (
     "run_id", "method", "seed", "epsilon", "metric", "subgroup", "split", "value", "n", "low", "high",
 )  # fmt: skip
 
-#: What makes a spreadsheet take a cell for a formula.
-ACTIVE = ("=", "+", "-", "@", "\t", "\r")
+#: What makes a spreadsheet take a cell for a formula, full-width signs included (OWASP, CSV injection).
+ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 #: Rows fetched at a time.
 PORTION = 5000

@@ -2,6 +2,11 @@ import type { Figure } from '~/api'
 import { toCsv } from '~/lib/csv'
 import { type Chosen, lit } from '~/lib/selection'
 import { readFigure } from './adapt'
+import { wrapped } from './text'
+
+/** Characters of the title and of the caption that one line of a picture holds. */
+const TITLE = 105
+const CAPTION = 150
 
 function save(name: string, url: string) {
   const link = document.createElement('a')
@@ -24,18 +29,29 @@ export async function saveImage(
   const dim = 'rgba(128,128,128,0.2)'
   const margin = (layout.margin ?? {}) as Record<string, number>
   const annotations = Array.isArray(layout.annotations) ? layout.annotations : []
+  const title = wrapped(figure.title, TITLE)
+  const caption = wrapped(figure.caption, CAPTION)
   const url = await Plotly.toImage(
     {
       data: lit(data, chosen, dim),
       layout: {
         ...layout,
         paper_bgcolor: background,
-        title: { text: figure.title, x: 0.02, xanchor: 'left', font: { size: 16 } },
-        margin: { ...margin, t: 64, b: (margin.b ?? 56) + 36 },
+        title: {
+          text: title.join('<br>'),
+          x: 0.02,
+          y: 1,
+          xanchor: 'left',
+          yanchor: 'top',
+          pad: { t: 18 },
+          font: { size: 16 },
+        },
+        margin: { ...margin, t: 44 + 21 * title.length, b: (margin.b ?? 56) + 21 + 15 * caption.length },
         annotations: [
           ...annotations,
           {
-            text: figure.caption,
+            text: caption.join('<br>'),
+            align: 'left',
             xref: 'paper',
             yref: 'paper',
             x: 0,
@@ -49,7 +65,12 @@ export async function saveImage(
         ],
       },
     },
-    { format, width: 1000, height: 620, scale: format === 'png' ? 2 : 1 },
+    {
+      format,
+      width: 1000,
+      height: 620 + 21 * (title.length - 1) + 15 * (caption.length - 1),
+      scale: format === 'png' ? 2 : 1,
+    },
   )
   save(fileName(figure, format), url)
 }

@@ -2,7 +2,7 @@ type Cell = string | number | null | undefined
 
 /** Text that a spreadsheet would run as a formula is made inert with an apostrophe. */
 function inert(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text
 }
 
 function cell(value: Cell): string {

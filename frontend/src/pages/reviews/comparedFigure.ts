@@ -1,4 +1,5 @@
 import type { ComparedRow, Comparison, Figure } from '~/api'
+import { inert } from '~/charts/text'
 import { interval, number } from '~/lib/format'
 import { letter, worstSentences } from '~/lib/reviews'
 
@@ -7,10 +8,6 @@ const LINE = { light: '#e5e8ec', dark: '#2a3038' }
 /** Okabe-Ito, with a symbol each: letters and symbols tell settings apart without the hue. */
 const HUES = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9']
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x']
-
-/** Names go through Plotly's text, which reads some markup: what could be read as such is written out. */
-export const inert = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 /** One metric of every group and setting, with intervals, from the frozen numbers alone. Small groups are hollow. */
 export function comparedFigure(

@@ -1,8 +1,8 @@
 import { useComputedColorScheme } from '@mantine/core'
 import { useMemo } from 'react'
 import type { Figure, HiddenMean, Task } from '~/api'
+import { inert } from '~/charts/text'
 import { words } from '~/lib/format'
-import { inert } from './comparedFigure'
 
 const INK = { light: '#1d232a', dark: '#d6dae0' }
 const LINE = { light: '#e5e8ec', dark: '#2a3038' }
