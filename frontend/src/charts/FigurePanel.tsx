@@ -57,9 +57,9 @@ export function FigurePanel(props: Props) {
   return (
     <Panel className={classes.card} aria-label={label}>
       <Group justify="space-between" align="flex-start" wrap="nowrap" gap="sm">
-        {figure ? (
+        {figure || props.error ? (
           <Title order={order} className={classes.finding}>
-            {figure.title}
+            {figure?.title ?? label}
           </Title>
         ) : (
           <Skeleton height={22} width="60%" role="status" aria-label={`Loading: ${label}`} />

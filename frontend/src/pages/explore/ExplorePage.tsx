@@ -31,7 +31,7 @@ export function ExplorePage() {
   const details = useQueries({ queries: jobs.map((id) => jobQuery(id)) })
   const known = details.flatMap(({ data }) => (data ? [data] : []))
   const { axes, menu, request, ready } = useAxes(view, known)
-  const { data: axisMenu } = useQuery(axisMenuQuery(jobs, view.asOf))
+  const { data: axisMenu, error: unknown } = useQuery(axisMenuQuery(jobs, view.asOf))
   const growing = view.asOf === undefined && known.some((job) => isLive(job.status))
   const [drag, setDrag] = useState<Drag>('zoom')
   const set = useCallback(
@@ -135,7 +135,8 @@ export function ExplorePage() {
               />
             }
           />
-          {jobs.length > 0 && (
+          {/* Where the studies cannot be read the first figure says why; the others would wait for nothing. */}
+          {jobs.length > 0 && !(unknown && !axisMenu) && (
             <ExplorePanels
               jobs={jobs}
               details={known}

@@ -23,6 +23,7 @@ export function SelectionBar({ jobs, selected, labels, asOf, onClear }: Props) {
   useHotkeys([['Escape', () => selected.length > 0 && onClear()]])
   const names = selected.flatMap((one) => labels.get(one) ?? [])
   const few = selected.length <= MOST_COMPARED
+  const elsewhere = labels.size > 0 ? selected.length - names.length : 0
   return (
     <div aria-live="polite">
       {selected.length > 0 && (
@@ -36,6 +37,12 @@ export function SelectionBar({ jobs, selected, labels, asOf, onClear }: Props) {
               {names.slice(0, 4).join('; ')}
               {names.length > 4 && `; and ${names.length - 4} more`}
             </div>
+            {elsewhere > 0 && (
+              <Text size="xs" c="dimmed">
+                {elsewhere === selected.length ? 'Not' : `${elsewhere} not`} drawn in this view: of another
+                study, filtered out, or measured later.
+              </Text>
+            )}
           </div>
           <Group gap="xs">
             <Button
