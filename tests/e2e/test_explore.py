@@ -131,3 +131,73 @@ def test_what_is_saved_as_csv_is_what_the_table_shows(page):
 def test_odd_values_in_the_address_are_dropped(page):
     opened(page, "/explore?x=nothing&y=loss&select=a,-1,3.5&panel=none&asOf=yesterday&xMin=abc&color=")
     expect(page.get_by_role("region", name="Selection")).to_have_count(0)
+
+
+def lit(page: Page) -> list[tuple[str, list[int]]]:
+    """Of every figure on the page: its kind of traces and the settings whose marks are lit."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => {
+            const found = new Set()
+            for (const trace of plot.data) {
+                const settings = trace.meta?.settings ?? []
+                const places = trace.type === 'parcoords'
+                    ? settings.flatMap((_, place) => trace.line.color[place] >= 0 ? [place] : [])
+                    : trace.selectedpoints ?? []
+                for (const place of places) if (settings[place] !== null) found.add(settings[place])
+            }
+            return [...found].sort((a, b) => a - b)
+        })"""
+    )
+
+
+def test_a_lasso_lights_the_same_settings_in_every_figure_and_the_address_restores_them(page, server):
+    opened(page, "/explore?x=accuracy&y=loss&choose=all")
+    page.get_by_text("Lasso", exact=True).click()
+    # Around the mark that is lowest on the screen, and no other.
+    marks = page.locator(".js-plotly-plot").first.locator(".scatterlayer .points path").all()
+    places = [box for mark in marks if (box := mark.bounding_box())]
+    lowest = max(places, key=lambda box: box["y"])
+    x, y = lowest["x"] + lowest["width"] / 2, lowest["y"] + lowest["height"] / 2
+    corners = [(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)]
+    page.mouse.move(x - 14, y - 14)
+    page.mouse.down()
+    for right, down in corners[1:]:
+        page.mouse.move(x + 14 * right, y + 14 * down, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"select=[\d,-]+"))
+    chosen = sorted(_numbers(re.search(r"select=([\d,%C-]+)", page.url)[1]))
+    assert 0 < len(chosen) < 5
+    checked = boxes(page)
+    assert sum(checked) == len(chosen)
+    for panel in ("Subgroups", "Parallel coordinates"):
+        page.get_by_role("tab", name=panel).click()
+        expect(page.locator(".js-plotly-plot").nth(1)).to_be_visible(timeout=30 * SECONDS)
+        page.wait_for_load_state("networkidle")
+        first, second, *_ = lit(page)
+        assert first == chosen
+        assert set(second) <= set(chosen)
+        assert second or panel == "Subgroups"
+    page.reload()
+    expect(page.locator(".js-plotly-plot").nth(1)).to_be_visible(timeout=30 * SECONDS)
+    page.wait_for_load_state("networkidle")
+    assert lit(page)[:2] == [chosen, chosen]
+    assert boxes(page) == checked
+
+
+def _numbers(text: str) -> list[int]:
+    ends = [part.split("-") for part in text.replace("%2C", ",").split(",")]
+    return [n for end in ends for n in range(int(end[0]), int(end[-1]) + 1)]
+
+
+def test_studies_that_are_gone_and_selections_of_nothing_are_told(page, server):
+    page.goto("/explore?jobs=nosuchstudy")
+    expect(page.get_by_role("alert").first).to_contain_text("There is no study 'nosuchstudy'", timeout=30 * SECONDS)
+    page.wait_for_load_state("networkidle")
+    # Nothing waits for what will not come.
+    expect(page.locator(".mantine-Skeleton-root")).to_have_count(0)
+    job = server.get("/api/jobs")["items"][0]["id"]
+    opened(page, f"/explore?jobs={job}&select=999999")
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("1 setting selected")
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("Not drawn in this view")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Selection")).to_have_count(0)
