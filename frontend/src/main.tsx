@@ -2,6 +2,7 @@ import '@fontsource-variable/inter/wght.css'
 import '@mantine/core/styles.css'
 import '@mantine/notifications/styles.css'
 import './theme/global.css'
+import './theme/print.css'
 import { MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
@@ -12,6 +13,7 @@ import { client } from '~/api/client.gen'
 import { problemOf } from '~/data/http'
 import { signed } from '~/data/person'
 import { createAppRouter } from './router'
+import { watchPrinting } from './theme/printing'
 import { cssVariables, theme } from './theme/theme'
 
 client.setConfig({ baseUrl: window.location.origin })
@@ -28,6 +30,8 @@ const queries = new QueryClient({
     },
   },
 })
+
+watchPrinting(document.documentElement)
 
 const router = createAppRouter(queries)
 

@@ -11,6 +11,13 @@ import * as reviewViews from './lib/reviewViews'
 import { parseSearch, stringifySearch } from './lib/search'
 import * as views from './lib/views'
 
+declare module '@tanstack/react-router' {
+  interface StaticDataRouteOption {
+    /** What kind of page it is, for the title of the window. */
+    title?: string
+  }
+}
+
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   component: Shell,
   notFoundComponent: UnknownPage,
@@ -28,6 +35,7 @@ const newStudy = createRoute({
   getParentRoute: () => root,
   path: '/new',
   validateSearch: views.newStudy,
+  staticData: { title: 'New study' },
   component: lazyRouteComponent(() => import('./pages/new/NewStudyPage'), 'NewStudyPage'),
 })
 
@@ -35,6 +43,7 @@ const studies = createRoute({
   getParentRoute: () => root,
   path: '/studies',
   validateSearch: views.studies,
+  staticData: { title: 'Studies' },
   component: lazyRouteComponent(() => import('./pages/studies/StudiesPage'), 'StudiesPage'),
 })
 
@@ -42,6 +51,7 @@ const study = createRoute({
   getParentRoute: () => root,
   path: '/studies/$id',
   validateSearch: views.study,
+  staticData: { title: 'Study' },
   component: lazyRouteComponent(() => import('./pages/study/StudyPage'), 'StudyPage'),
 })
 
@@ -49,12 +59,14 @@ const explore = createRoute({
   getParentRoute: () => root,
   path: '/explore',
   validateSearch: views.explore,
+  staticData: { title: 'Explore' },
   component: lazyRouteComponent(() => import('./pages/explore/ExplorePage'), 'ExplorePage'),
 })
 
 const link = createRoute({
   getParentRoute: () => root,
   path: '/l/$id',
+  staticData: { title: 'Short link' },
   component: lazyRouteComponent(() => import('./pages/explore/LinkPage'), 'LinkPage'),
 })
 
@@ -62,6 +74,7 @@ const run = createRoute({
   getParentRoute: () => root,
   path: '/runs/$id',
   validateSearch: views.run,
+  staticData: { title: 'Run' },
   component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
 })
 
@@ -69,6 +82,7 @@ const reviews = createRoute({
   getParentRoute: () => root,
   path: '/reviews',
   validateSearch: reviewViews.reviews,
+  staticData: { title: 'Reviews' },
   component: lazyRouteComponent(() => import('./pages/reviews/ReviewsPage'), 'ReviewsPage'),
 })
 
@@ -76,6 +90,7 @@ const newReview = createRoute({
   getParentRoute: () => root,
   path: '/reviews/new',
   validateSearch: reviewViews.newReview,
+  staticData: { title: 'New review' },
   component: lazyRouteComponent(() => import('./pages/reviews/NewReviewPage'), 'NewReviewPage'),
 })
 
@@ -83,12 +98,14 @@ const review = createRoute({
   getParentRoute: () => root,
   path: '/reviews/$id',
   validateSearch: reviewViews.review,
+  staticData: { title: 'Review' },
   component: lazyRouteComponent(() => import('./pages/reviews/ReviewPage'), 'ReviewPage'),
 })
 
 const ratingTask = createRoute({
   getParentRoute: () => root,
   path: '/reviews/$id/tasks/$task',
+  staticData: { title: 'Rating task' },
   component: lazyRouteComponent(() => import('./pages/reviews/TaskPage'), 'TaskPage'),
 })
 
@@ -96,6 +113,7 @@ const calculator = createRoute({
   getParentRoute: () => root,
   path: '/calculator',
   validateSearch: views.calculator,
+  staticData: { title: 'Calculator' },
   component: lazyRouteComponent(() => import('./pages/calculator/CalculatorPage'), 'CalculatorPage'),
 })
 
@@ -103,18 +121,21 @@ const gaussian = createRoute({
   getParentRoute: () => root,
   path: '/gaussian',
   validateSearch: views.gaussian,
+  staticData: { title: 'Gaussian task' },
   component: lazyRouteComponent(() => import('./pages/gaussian/GaussianPage'), 'GaussianPage'),
 })
 
 const data = createRoute({
   getParentRoute: () => root,
   path: '/data',
+  staticData: { title: 'Data' },
   component: lazyRouteComponent(() => import('./pages/data/DataPage'), 'DataPage'),
 })
 
 const workers = createRoute({
   getParentRoute: () => root,
   path: '/workers',
+  staticData: { title: 'Workers' },
   component: lazyRouteComponent(() => import('./pages/workers/WorkersPage'), 'WorkersPage'),
 })
 

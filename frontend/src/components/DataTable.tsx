@@ -1,15 +1,16 @@
-import { UnstyledButton } from '@mantine/core'
+import { UnstyledButton, VisuallyHidden } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import type { ReactNode } from 'react'
 import { useLayoutEffect, useMemo, useRef } from 'react'
 import { type Order, sortRows } from '~/lib/sort'
+import { usePrinting } from '~/theme/printing'
 import classes from './DataTable.module.css'
 
 export interface Column<Row> {
   key: string
   title: ReactNode
-  /** Plain name, where the title is not text. */
+  /** Plain name, where the title is not text or is left empty. */
   label?: string
   unit?: string
   numeric?: boolean
@@ -55,7 +56,9 @@ export function DataTable<Row>(props: Props<Row>) {
     [rows, columns, order, presorted],
   )
   const scroll = useRef<HTMLElement>(null)
-  const many = sorted.length > MANY
+  // Paper does not scroll: it gets every row.
+  const printing = usePrinting()
+  const many = sorted.length > MANY && !printing
   const window = useVirtualizer({
     count: sorted.length,
     enabled: many,
@@ -80,7 +83,11 @@ export function DataTable<Row>(props: Props<Row>) {
       <table className={classes.table} aria-rowcount={many ? sorted.length + 1 : undefined}>
         <thead ref={head}>
           <tr>
-            {isSelected && <td className={classes.pick} />}
+            {isSelected && (
+              <th scope="col" className={classes.pick}>
+                <VisuallyHidden>Selected</VisuallyHidden>
+              </th>
+            )}
             {columns.map((column) => (
               <HeaderCell key={column.key} column={column} order={order} onOrder={onOrder} />
             ))}
@@ -171,7 +178,7 @@ function HeaderCell<Row>({ column, order, onOrder }: HeaderProps<Row>) {
   const name = column.label ?? (typeof column.title === 'string' ? column.title : column.key)
   const content = (
     <>
-      {column.title}
+      {column.title || <VisuallyHidden>{name}</VisuallyHidden>}
       {column.unit && <span className={classes.unit}> {column.unit}</span>}
     </>
   )

@@ -7,6 +7,7 @@ export function PageProblem({ error, reset }: ErrorComponentProps) {
   const router = useRouter()
   return (
     <ProblemNotice
+      page
       error={error}
       onRetry={() => {
         reset()

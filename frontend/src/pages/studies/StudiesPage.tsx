@@ -34,6 +34,7 @@ export function StudiesPage() {
         actions={
           <Button
             leftSection={<IconPlus size={15} aria-hidden />}
+            data-tour={first ? undefined : 'quickstart'}
             variant={first ? 'default' : 'filled'}
             renderRoot={(props) => <Link to="/new" {...props} />}
           >
@@ -64,7 +65,7 @@ function FirstStudy() {
       title="Measure what privacy costs, and who pays"
       actions={
         <>
-          <QuickstartButton />
+          <QuickstartButton data-tour="quickstart" />
           <Button variant="default" renderRoot={(props) => <Link to="/new" {...props} />}>
             Write a study of my own
           </Button>

@@ -57,6 +57,7 @@ export function StudyActions({ job }: { job: JobDetail }) {
       </Button>
       {job.finished > 0 && (
         <Button
+          data-tour="review"
           variant="default"
           leftSection={<IconClipboardCheck size={15} aria-hidden />}
           renderRoot={(props) => <Link to="/reviews/new" search={{ jobs: [job.id] }} {...props} />}

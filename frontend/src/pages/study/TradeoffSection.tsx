@@ -17,6 +17,7 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
   return (
     <FigureCard
       name="tradeoff"
+      mark="tradeoff"
       label="Trade-off"
       request={{ job_id: [job.id], ...request }}
       growing={isLive(job.status)}
