@@ -23,7 +23,7 @@ SECONDS = 1_000
 WIDTHS = {1440: 900, 390: 844}
 COLOURS = ("color-contrast", "link-in-text-block")
 #: What a browser says of an answer that a page asked for and explains.
-EXPLAINED = re.compile(r"status of 404")
+EXPLAINED = re.compile(r"status of (404|503)")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def visitor(chromium, server):
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None)
+        page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 500 else None)
         return page
 
     yield come
