@@ -114,7 +114,7 @@ function RowMenu({ job, onDelete }: { job: Job; onDelete: () => void }) {
         <Menu.Divider />
         <Menu.Item
           leftSection={<IconTrash size={15} />}
-          color="red"
+          c="var(--eq-alarm)"
           disabled={isLive(job.status)}
           onClick={onDelete}
         >

@@ -94,7 +94,7 @@ export function StudyActions({ job }: { job: JobDetail }) {
           <Menu.Divider />
           <Menu.Item
             leftSection={<IconTrash size={15} />}
-            color="red"
+            c="var(--eq-alarm)"
             disabled={live}
             onClick={() => setAsking(true)}
           >
