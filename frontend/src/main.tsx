@@ -2,7 +2,6 @@ import '@fontsource-variable/inter/wght.css'
 import '@mantine/core/styles.css'
 import '@mantine/notifications/styles.css'
 import './theme/global.css'
-import './theme/print.css'
 import { MantineProvider } from '@mantine/core'
 import { Notifications } from '@mantine/notifications'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
@@ -13,7 +12,6 @@ import { client } from '~/api/client.gen'
 import { problemOf } from '~/data/http'
 import { signed } from '~/data/person'
 import { createAppRouter } from './router'
-import { watchPrinting } from './theme/printing'
 import { cssVariables, theme } from './theme/theme'
 
 client.setConfig({ baseUrl: window.location.origin })
@@ -30,8 +28,6 @@ const queries = new QueryClient({
     },
   },
 })
-
-watchPrinting(document.documentElement)
 
 const router = createAppRouter(queries)
 

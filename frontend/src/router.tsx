@@ -11,13 +11,6 @@ import * as reviewViews from './lib/reviewViews'
 import { parseSearch, stringifySearch } from './lib/search'
 import * as views from './lib/views'
 
-declare module '@tanstack/react-router' {
-  interface StaticDataRouteOption {
-    /** What kind of page it is, for the title of the window. */
-    title?: string
-  }
-}
-
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   component: Shell,
   notFoundComponent: UnknownPage,
@@ -35,7 +28,6 @@ const newStudy = createRoute({
   getParentRoute: () => root,
   path: '/new',
   validateSearch: views.newStudy,
-  staticData: { title: 'New study' },
   component: lazyRouteComponent(() => import('./pages/new/NewStudyPage'), 'NewStudyPage'),
 })
 
@@ -43,7 +35,6 @@ const studies = createRoute({
   getParentRoute: () => root,
   path: '/studies',
   validateSearch: views.studies,
-  staticData: { title: 'Studies' },
   component: lazyRouteComponent(() => import('./pages/studies/StudiesPage'), 'StudiesPage'),
 })
 
@@ -51,7 +42,6 @@ const study = createRoute({
   getParentRoute: () => root,
   path: '/studies/$id',
   validateSearch: views.study,
-  staticData: { title: 'Study' },
   component: lazyRouteComponent(() => import('./pages/study/StudyPage'), 'StudyPage'),
 })
 
@@ -59,14 +49,12 @@ const explore = createRoute({
   getParentRoute: () => root,
   path: '/explore',
   validateSearch: views.explore,
-  staticData: { title: 'Explore' },
   component: lazyRouteComponent(() => import('./pages/explore/ExplorePage'), 'ExplorePage'),
 })
 
 const link = createRoute({
   getParentRoute: () => root,
   path: '/l/$id',
-  staticData: { title: 'Short link' },
   component: lazyRouteComponent(() => import('./pages/explore/LinkPage'), 'LinkPage'),
 })
 
@@ -74,7 +62,6 @@ const run = createRoute({
   getParentRoute: () => root,
   path: '/runs/$id',
   validateSearch: views.run,
-  staticData: { title: 'Run' },
   component: lazyRouteComponent(() => import('./pages/run/RunPage'), 'RunPage'),
 })
 
@@ -82,7 +69,6 @@ const reviews = createRoute({
   getParentRoute: () => root,
   path: '/reviews',
   validateSearch: reviewViews.reviews,
-  staticData: { title: 'Reviews' },
   component: lazyRouteComponent(() => import('./pages/reviews/ReviewsPage'), 'ReviewsPage'),
 })
 
@@ -90,7 +76,6 @@ const newReview = createRoute({
   getParentRoute: () => root,
   path: '/reviews/new',
   validateSearch: reviewViews.newReview,
-  staticData: { title: 'New review' },
   component: lazyRouteComponent(() => import('./pages/reviews/NewReviewPage'), 'NewReviewPage'),
 })
 
@@ -98,14 +83,12 @@ const review = createRoute({
   getParentRoute: () => root,
   path: '/reviews/$id',
   validateSearch: reviewViews.review,
-  staticData: { title: 'Review' },
   component: lazyRouteComponent(() => import('./pages/reviews/ReviewPage'), 'ReviewPage'),
 })
 
 const ratingTask = createRoute({
   getParentRoute: () => root,
   path: '/reviews/$id/tasks/$task',
-  staticData: { title: 'Rating task' },
   component: lazyRouteComponent(() => import('./pages/reviews/TaskPage'), 'TaskPage'),
 })
 
@@ -113,7 +96,6 @@ const calculator = createRoute({
   getParentRoute: () => root,
   path: '/calculator',
   validateSearch: views.calculator,
-  staticData: { title: 'Calculator' },
   component: lazyRouteComponent(() => import('./pages/calculator/CalculatorPage'), 'CalculatorPage'),
 })
 
@@ -121,21 +103,18 @@ const gaussian = createRoute({
   getParentRoute: () => root,
   path: '/gaussian',
   validateSearch: views.gaussian,
-  staticData: { title: 'Gaussian task' },
   component: lazyRouteComponent(() => import('./pages/gaussian/GaussianPage'), 'GaussianPage'),
 })
 
 const data = createRoute({
   getParentRoute: () => root,
   path: '/data',
-  staticData: { title: 'Data' },
   component: lazyRouteComponent(() => import('./pages/data/DataPage'), 'DataPage'),
 })
 
 const workers = createRoute({
   getParentRoute: () => root,
   path: '/workers',
-  staticData: { title: 'Workers' },
   component: lazyRouteComponent(() => import('./pages/workers/WorkersPage'), 'WorkersPage'),
 })
 

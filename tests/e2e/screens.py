@@ -1,21 +1,55 @@
 """Takes pictures of every page, light and dark, wide and narrow, to be looked at.
 
-python -m tests.e2e.screens http://127.0.0.1:8000 /tmp/screens [name ...]
-
-A name is that of a page in `_sample.pages`, or `tour-1` and so on for the steps of the tour. On a server that has
-nothing yet, `python -m tests.e2e.screens http://127.0.0.1:8000 --fill` makes a small world to see first.
+python tests/e2e/screens.py http://127.0.0.1:8000 /tmp/screens [name ...]
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
+import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e import _sample
-from tests.e2e.browser import ARGS
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+
+
+def pages(base: str) -> dict[str, str]:
+    """Every page by name; those of a study and a run only where one exists."""
+    found = {
+        "studies": "/studies",
+        "new": "/new",
+        "new-json": "/new?as=json",
+        "new-code": "/new?as=code",
+        "explore": "/explore",
+        "data": "/data",
+        "calculator": "/calculator",
+        "gaussian": "/gaussian",
+        "workers": "/workers",
+        "unknown": "/nowhere",
+    }
+    for job in _get(base, "/api/jobs")["items"]:
+        found.setdefault(f"study-{job['status']}", f"/studies/{job['id']}")
+        if job["finished"] and "run" not in found:
+            runs = _get(base, f"/api/jobs/{job['id']}/runs")["items"]
+            done = [run for run in runs if run["status"] == "succeeded"]
+            if done:
+                found["run"] = f"/runs/{done[-1]['id']}"
+                found["drawer"] = f"/studies/{job['id']}?run={done[-1]['id']}"
+    return found
+
+
+def _get(base: str, path: str) -> dict:
+    with urllib.request.urlopen(base + path, timeout=20) as answer:
+        return json.load(answer)
 
 
 def overflow(page: Page) -> int:
@@ -37,7 +71,7 @@ def main(base: str, folder: Path, only: list[str]) -> None:
                 page = context.new_page()
                 page.on("pageerror", lambda error: print("page error:", error))
                 page.on("response", lambda answer: print(answer.status, answer.url) if answer.status >= 400 else None)
-                for name, path in _sample.pages(base).items():
+                for name, path in pages(base).items():
                     if only and name not in only:
                         continue
                     page.goto(base + path)
@@ -50,30 +84,9 @@ def main(base: str, folder: Path, only: list[str]) -> None:
                     page.set_viewport_size({"width": width, "height": 900})
                     if (wide := overflow(page)) > 0:
                         print(f"{name} at {width}: {wide} pixels too wide")
-                tour(page, base, folder, f"{width}-{scheme}", only)
                 context.close()
         browser.close()
 
 
-def tour(page: Page, base: str, folder: Path, look: str, only: list[str]) -> None:
-    """Goes through the tour from where studies are."""
-    if only and not any(name.startswith("tour") for name in only):
-        return
-    page.goto(f"{base}/studies")
-    page.evaluate("""localStorage.setItem('equipoise-tour', '{"state": "open"}')""")
-    page.reload()
-    card = page.locator("#tour")
-    for step in range(1, 20):
-        page.wait_for_timeout(2500)
-        page.screenshot(path=folder / f"tour-{step}-{look}.png")
-        following = card.get_by_role("button", name="Next")
-        if following.count() == 0:
-            return
-        following.click()
-
-
 if __name__ == "__main__":
-    if sys.argv[2] == "--fill":
-        _sample.fill(sys.argv[1])
-    else:
-        main(sys.argv[1].rstrip("/"), Path(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1].rstrip("/"), Path(sys.argv[2]), sys.argv[3:])

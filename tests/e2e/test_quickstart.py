@@ -57,6 +57,10 @@ def drawn(page: Page, card: str):
     return page.get_by_role("figure", name=re.compile(card)).locator("svg.main-svg").first
 
 
+def no_overflow(page: Page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 def test_one_click_from_an_empty_page_to_the_whole_picture(page, server):
     page.goto("/")
     page.get_by_role("button", name="Run quickstart").first.click()
@@ -115,3 +119,30 @@ def test_the_view_is_in_the_address_and_survives_a_reload(page, study):
     page.reload()
     expect(page.get_by_role("figure", name=re.compile("^Accuracy at each ε"))).to_be_visible(timeout=MINUTES)
     page.go_back()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["/studies", "/studies/{job}", "/new", "/explore?jobs={job}", "/calculator", "/data", "/workers"]
+)
+def test_every_page_fits_a_narrow_screen(chromium, server, study, scheme, path):
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, base_url=server.url, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(path.format(job=study["id"]))
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=MINUTES)
+    page.wait_for_load_state("networkidle")
+    assert no_overflow(page)
+    context.close()
+
+
+def test_the_keyboard_reaches_the_main_action(page, study):
+    page.goto("/new")
+    button = page.get_by_role("button", name="Run quickstart").first
+    expect(button).to_be_visible(timeout=MINUTES)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail("Run quickstart is not reached within 40 presses of the tab key")

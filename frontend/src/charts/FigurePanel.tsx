@@ -26,8 +26,6 @@ export interface FigureLook {
   chosen?: Chosen
   onChoose?: (chosen: Set<number>) => void
   drag?: 'zoom' | 'select' | 'lasso'
-  /** Names its picture for the tour. */
-  mark?: string
   /** Beside the download menu. */
   tools?: ReactNode
   order?: 2 | 3
@@ -80,18 +78,16 @@ export function FigurePanel(props: Props) {
       {drawn && (
         <div className={classes.body} data-beside={table === 'beside' || undefined}>
           <Stack gap={6} className={classes.picture} data-stale={props.stale || undefined}>
-            <div data-tour={props.mark}>
-              <Plot
-                figure={figure}
-                view={props.view}
-                growing={growing}
-                height={height}
-                onSelectRun={props.onSelectRun}
-                chosen={props.chosen}
-                onChoose={props.onChoose}
-                drag={props.drag}
-              />
-            </div>
+            <Plot
+              figure={figure}
+              view={props.view}
+              growing={growing}
+              height={height}
+              onSelectRun={props.onSelectRun}
+              chosen={props.chosen}
+              onChoose={props.onChoose}
+              drag={props.drag}
+            />
             <Text size="xs" c="dimmed" className="tabular">
               {figure.caption}
             </Text>

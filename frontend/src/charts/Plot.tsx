@@ -3,7 +3,6 @@ import { useElementSize } from '@mantine/hooks'
 import { lazy, Suspense, useMemo, useRef } from 'react'
 import type { Figure } from '~/api'
 import { type Chosen, clicked, lit } from '~/lib/selection'
-import { usePrinting } from '~/theme/printing'
 import { adapt, type Held, heightOf, holdAxes, readFigure } from './adapt'
 import { isLarge, onCard } from './large'
 import classes from './Plot.module.css'
@@ -30,8 +29,6 @@ interface Props {
 }
 
 const NOTHING: Chosen = new Set()
-/** Width of an upright sheet between its margins, in pixels of style sheets. */
-const PAPER = 690
 /** Parallel lines that are not selected; the scale of a figure takes no transparency. */
 const DIM = { light: '#e3e6ea', dark: '#33383f' }
 
@@ -39,8 +36,7 @@ const DIM = { light: '#e3e6ea', dark: '#33383f' }
 export function Plot(props: Props) {
   const { figure, view, growing = false, height = 420, onSelectRun, chosen = NOTHING, onChoose, drag } = props
   const theme = useComputedColorScheme('light')
-  const { ref, width: wide } = useElementSize()
-  const width = usePrinting() ? Math.min(wide, PAPER) : wide
+  const { ref, width } = useElementSize()
   const tall = heightOf(figure.figure, height)
   const held = useHeldAxes(figure, view, growing)
   const drawn = useMemo(

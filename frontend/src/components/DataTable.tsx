@@ -4,13 +4,12 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import type { ReactNode } from 'react'
 import { useLayoutEffect, useMemo, useRef } from 'react'
 import { type Order, sortRows } from '~/lib/sort'
-import { usePrinting } from '~/theme/printing'
 import classes from './DataTable.module.css'
 
 export interface Column<Row> {
   key: string
   title: ReactNode
-  /** Plain name, where the title is not text or is left empty. */
+  /** Plain name, where the title is not text. */
   label?: string
   unit?: string
   numeric?: boolean
@@ -56,9 +55,7 @@ export function DataTable<Row>(props: Props<Row>) {
     [rows, columns, order, presorted],
   )
   const scroll = useRef<HTMLElement>(null)
-  // Paper does not scroll: it gets every row.
-  const printing = usePrinting()
-  const many = sorted.length > MANY && !printing
+  const many = sorted.length > MANY
   const window = useVirtualizer({
     count: sorted.length,
     enabled: many,
@@ -83,11 +80,7 @@ export function DataTable<Row>(props: Props<Row>) {
       <table className={classes.table} aria-rowcount={many ? sorted.length + 1 : undefined}>
         <thead ref={head}>
           <tr>
-            {isSelected && (
-              <th scope="col" className={classes.pick}>
-                <VisuallyHidden>Selected</VisuallyHidden>
-              </th>
-            )}
+            {isSelected && <td className={classes.pick} />}
             {columns.map((column) => (
               <HeaderCell key={column.key} column={column} order={order} onOrder={onOrder} />
             ))}

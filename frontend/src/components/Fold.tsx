@@ -5,14 +5,12 @@ interface Props {
   label: ReactNode
   children: ReactNode
   open?: boolean
-  /** Names its line for the tour. */
-  mark?: string
   /** Told when it opens, for content that is asked for only then. */
   onOpen?: () => void
 }
 
 /** Folded content that works without a script and opens when a search on the page finds it. */
-export function Fold({ label, children, open = false, mark, onOpen }: Props) {
+export function Fold({ label, children, open = false, onOpen }: Props) {
   const [opened, setOpened] = useState(open)
   const [before, setBefore] = useState(open)
   // A reason to open it opens it; when the reason goes away, what somebody reads does not fold up by itself.
@@ -29,9 +27,7 @@ export function Fold({ label, children, open = false, mark, onOpen }: Props) {
         if (event.currentTarget.open) onOpen?.()
       }}
     >
-      <summary className={classes.summary} data-tour={mark}>
-        {label}
-      </summary>
+      <summary className={classes.summary}>{label}</summary>
       <div className={classes.body}>{children}</div>
     </details>
   )

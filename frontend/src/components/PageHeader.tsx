@@ -1,6 +1,6 @@
 import { Group, Text, Title } from '@mantine/core'
+import { useDocumentTitle } from '@mantine/hooks'
 import type { ReactNode } from 'react'
-import { usePageTitle } from '~/lib/pageTitle'
 
 interface Props {
   title: string
@@ -11,7 +11,7 @@ interface Props {
 
 /** One title, one primary action. */
 export function PageHeader({ title, lead, badge, actions }: Props) {
-  usePageTitle(title)
+  useDocumentTitle(`${title} · Equipoise`)
   return (
     <Group justify="space-between" align="flex-start" gap="md" mb="lg">
       <div style={{ minWidth: 0, flex: '1 1 320px' }}>
@@ -22,7 +22,7 @@ export function PageHeader({ title, lead, badge, actions }: Props) {
           {badge}
         </Group>
         {lead && (
-          <Text c="dimmed" mt={4} maw={720} component="div" className="prose">
+          <Text c="dimmed" mt={4} maw={720} component="div">
             {lead}
           </Text>
         )}

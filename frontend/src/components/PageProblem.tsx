@@ -7,7 +7,6 @@ export function PageProblem({ error, reset }: ErrorComponentProps) {
   const router = useRouter()
   return (
     <ProblemNotice
-      page
       error={error}
       onRetry={() => {
         reset()

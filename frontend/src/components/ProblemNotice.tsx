@@ -3,7 +3,6 @@ import { IconAlertTriangle } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
 import type { ProblemDetails } from '~/api'
 import { problemOf } from '~/data/http'
-import { usePageTitle } from '~/lib/pageTitle'
 import { sentence } from '~/spec/problems'
 import classes from './ProblemNotice.module.css'
 import { Prose } from './Prose'
@@ -15,14 +14,11 @@ interface Props {
   onRetry?: () => void
   retryLabel?: string
   actions?: ReactNode
-  /** It is all that the page has: its title is the page's. */
-  page?: boolean
 }
 
 /** What happened, what was expected, what to do. Never a stack trace. */
-export function ProblemNotice({ error, problem, onRetry, retryLabel = 'Try again', actions, page }: Props) {
+export function ProblemNotice({ error, problem, onRetry, retryLabel = 'Try again', actions }: Props) {
   const shown = problem ?? problemOf(error)
-  usePageTitle(page ? shown.title : undefined)
   const lines = (shown.problems ?? []).map((entry) => sentence(entry)).filter(Boolean)
   return (
     <Paper
@@ -34,9 +30,7 @@ export function ProblemNotice({ error, problem, onRetry, retryLabel = 'Try again
       <Group gap="sm" wrap="nowrap" align="flex-start">
         <IconAlertTriangle size={20} className={classes.icon} aria-hidden />
         <div className={classes.body}>
-          <Text fw={600} component={page ? 'h1' : 'p'} m={0}>
-            {shown.title}
-          </Text>
+          <Text fw={600}>{shown.title}</Text>
           {shown.detail && shown.detail !== shown.title && (
             <Text size="sm">
               <Prose text={shown.detail} />

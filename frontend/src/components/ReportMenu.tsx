@@ -32,7 +32,6 @@ export function ReportMenu({ jobs = [], settings = [], review, asOf, size = 'sm'
       <Menu position="bottom-end" withinPortal width={260}>
         <Menu.Target>
           <Button
-            data-tour="report"
             variant="default"
             size={size}
             leftSection={<IconFileDescription size={15} aria-hidden />}

@@ -10,15 +10,12 @@ import {
   IconServer2,
 } from '@tabler/icons-react'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
-import { Tour } from '~/tour/Tour'
-import { TourEntry } from '~/tour/TourEntry'
 import { HealthLine } from './HealthLine'
 import { Logo } from './Logo'
 import { NotificationBell } from './NotificationBell'
 import { PersonMenu } from './PersonMenu'
 import classes from './Shell.module.css'
 import { ThemeToggle } from './ThemeToggle'
-import { WindowTitle } from './WindowTitle'
 
 interface Place {
   to: '/studies' | '/explore' | '/reviews' | '/calculator' | '/gaussian' | '/data' | '/workers'
@@ -47,8 +44,6 @@ export function Shell() {
       <a className="skip-link" href="#main">
         Skip to content
       </a>
-      <WindowTitle />
-      <Tour />
       <AppShell
         navbar={{ width: 216, breakpoint: 'sm', collapsed: { mobile: !open } }}
         header={{ height: { base: 52, sm: 0 } }}
@@ -85,7 +80,6 @@ export function Shell() {
               <PersonMenu />
               <NotificationBell />
             </div>
-            <TourEntry onOpen={close} />
             <HealthLine />
             <ThemeToggle />
           </div>

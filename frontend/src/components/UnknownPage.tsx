@@ -1,10 +1,8 @@
 import { Button } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
-import { usePageTitle } from '~/lib/pageTitle'
 import { Empty } from './Empty'
 
 export function UnknownPage() {
-  usePageTitle('Page not found')
   return (
     <Empty
       order={1}

@@ -10,7 +10,7 @@ const route = getRouteApi('/l/$id')
 export function LinkPage() {
   const { id } = route.useParams()
   const { data, error, refetch } = useQuery(linkQuery(id))
-  if (error) return <ProblemNotice page error={error} onRetry={() => refetch()} />
+  if (error) return <ProblemNotice error={error} onRetry={() => refetch()} />
   if (!data) return <PageSkeleton />
   return <Navigate to={data.path} search={{ ...data.search, asOf: data.as_of, link: data.id }} replace />
 }

@@ -35,7 +35,7 @@ export function ReviewPage() {
   const query = useQuery(reviewQuery(id, you))
   if (!query.data)
     return query.error ? (
-      <ProblemNotice page error={query.error} onRetry={() => query.refetch()} />
+      <ProblemNotice error={query.error} onRetry={() => query.refetch()} />
     ) : (
       <PageSkeleton />
     )

@@ -24,7 +24,7 @@ export function TaskPage() {
   const task = query.data
   if (!task)
     return query.error ? (
-      <ProblemNotice page error={query.error} onRetry={() => query.refetch()} />
+      <ProblemNotice error={query.error} onRetry={() => query.refetch()} />
     ) : (
       <PageSkeleton />
     )

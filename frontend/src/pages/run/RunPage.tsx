@@ -31,7 +31,7 @@ export function RunPage() {
   const { id } = route.useParams()
   const { data: run, error, refetch } = useQuery(runQuery(id))
   const title = useRunTitle(run)
-  if (!run) return error ? <ProblemNotice page error={error} onRetry={() => refetch()} /> : <PageSkeleton />
+  if (!run) return error ? <ProblemNotice error={error} onRetry={() => refetch()} /> : <PageSkeleton />
   return (
     <>
       <PageHeader

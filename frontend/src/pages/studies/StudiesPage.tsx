@@ -34,7 +34,6 @@ export function StudiesPage() {
         actions={
           <Button
             leftSection={<IconPlus size={15} aria-hidden />}
-            data-tour={first ? undefined : 'quickstart'}
             variant={first ? 'default' : 'filled'}
             renderRoot={(props) => <Link to="/new" {...props} />}
           >
@@ -65,7 +64,7 @@ function FirstStudy() {
       title="Measure what privacy costs, and who pays"
       actions={
         <>
-          <QuickstartButton data-tour="quickstart" />
+          <QuickstartButton />
           <Button variant="default" renderRoot={(props) => <Link to="/new" {...props} />}>
             Write a study of my own
           </Button>

@@ -114,7 +114,7 @@ function RowMenu({ job, onDelete }: { job: Job; onDelete: () => void }) {
         <Menu.Divider />
         <Menu.Item
           leftSection={<IconTrash size={15} />}
-          c="var(--eq-alarm)"
+          color="red"
           disabled={isLive(job.status)}
           onClick={onDelete}
         >

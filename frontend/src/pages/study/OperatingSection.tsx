@@ -14,12 +14,7 @@ export function OperatingSection({ job }: { job: JobDetail }) {
   const [opened, setOpened] = useState(asked)
   if (job.finished === 0) return null
   return (
-    <Fold
-      mark="operating"
-      label="Operating point: choose a setting"
-      open={asked}
-      onOpen={() => setOpened(true)}
-    >
+    <Fold label="Operating point: choose a setting" open={asked} onOpen={() => setOpened(true)}>
       {opened && (
         <OperatingPoint
           jobs={[job.id]}

@@ -57,7 +57,6 @@ export function StudyActions({ job }: { job: JobDetail }) {
       </Button>
       {job.finished > 0 && (
         <Button
-          data-tour="review"
           variant="default"
           leftSection={<IconClipboardCheck size={15} aria-hidden />}
           renderRoot={(props) => <Link to="/reviews/new" search={{ jobs: [job.id] }} {...props} />}
@@ -94,7 +93,7 @@ export function StudyActions({ job }: { job: JobDetail }) {
           <Menu.Divider />
           <Menu.Item
             leftSection={<IconTrash size={15} />}
-            c="var(--eq-alarm)"
+            color="red"
             disabled={live}
             onClick={() => setAsking(true)}
           >

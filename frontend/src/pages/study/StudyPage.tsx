@@ -36,7 +36,7 @@ export function StudyPage() {
   const select = (next: string | undefined) =>
     navigate({ search: (old) => ({ ...old, run: next }), resetScroll: false })
 
-  if (!job) return error ? <ProblemNotice page error={error} onRetry={() => refetch()} /> : <PageSkeleton />
+  if (!job) return error ? <ProblemNotice error={error} onRetry={() => refetch()} /> : <PageSkeleton />
   return (
     <>
       <PageHeader
@@ -47,9 +47,7 @@ export function StudyPage() {
       />
       <AuditAlarm alarm={job.alarm} />
       <Stack gap="md">
-        <div data-tour="progress">
-          <JobProgress job={job} />
-        </div>
+        <JobProgress job={job} />
         {job.problem && <ProblemNotice problem={job.problem} />}
         {(isLive(job.status) || job.finished > 0) && (
           <>

@@ -17,7 +17,6 @@ export function TradeoffSection({ job, onSelectRun }: { job: JobDetail; onSelect
   return (
     <FigureCard
       name="tradeoff"
-      mark="tradeoff"
       label="Trade-off"
       request={{ job_id: [job.id], ...request }}
       growing={isLive(job.status)}
