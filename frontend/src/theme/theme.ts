@@ -64,6 +64,8 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: 'sm' } },
     TextInput: { defaultProps: { size: 'sm' } },
+    // The keyboard goes to the first entry; a menu holds nothing but entries.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Tooltip: { defaultProps: { withArrow: true, multiline: true, maw: 320, openDelay: 120 } },
     Skeleton: { defaultProps: { radius: 4 } },
     Paper: { defaultProps: { radius: 8 } },
