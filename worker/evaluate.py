@@ -172,7 +172,7 @@ def _spent(prepared: Prepared, trained: Trained) -> tuple[float | None, ...]:
     claimed = (None,) * 3 if privacy is None else (privacy.epsilon, privacy.delta, privacy.sigma)
     accounts = (None,) * 6 if privacy is None else side_by_side(privacy, schedule)
     rows = (len(data.train), len(data.test), len(data.validation), len(data.inference or ()))
-    return trained.seconds, schedule.steps, *claimed, *accounts, *rows
+    return trained.seconds, trained.steps or schedule.steps, *claimed, *accounts, *rows
 
 
 def _candidates(one: Prepared, learnt: Predictions, tested: Predictions, chosen: Predictions, groups: Groups) -> Target:

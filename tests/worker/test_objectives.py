@@ -258,6 +258,7 @@ def test_early_stopping_ends_a_run_and_its_history():
     assert len(losses) < 60
     (kept,) = (s.values for s in trained.history if s.name == "epoch_kept")
     assert kept[-1] == len(losses) - 1
+    assert trained.steps == len(losses) * work.schedule.steps_per_epoch < work.schedule.steps
 
 
 def test_mmd_is_that_of_scikit_learns_kernels():

@@ -251,6 +251,8 @@ class Trained:
     seconds: float
     history: list[Series] = field(default_factory=list)
     diverged: str | None = None
+    #: Updates of the weights, where the method ended the training before the schedule did.
+    steps: int | None = None
 
 
 def diverged(what: str, epoch: int, step: int) -> str:

@@ -90,7 +90,8 @@ def run(trainee: Trainee, watch: Watch) -> Trained:
             _keep(trainee, recorder, watch, step, before + time.perf_counter() - began)
     seconds = before + time.perf_counter() - began
     answers = trainee.logits, trainee.trained_module
-    return Trained(work.key, trainee.engine, *answers, seconds, recorder.series(), message)
+    taken = step if ended else None
+    return Trained(work.key, trainee.engine, *answers, seconds, recorder.series(), message, taken)
 
 
 def _keep(trainee: Trainee, recorder: Recorder, watch: Watch, step: int, seconds: float) -> None:
