@@ -67,6 +67,9 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { withArrow: true, multiline: true, maw: 320, openDelay: 120 } },
     Skeleton: { defaultProps: { radius: 4 } },
     Paper: { defaultProps: { radius: 8 } },
+    // Mantine makes them <header>s, which outside of the page's content count as banners beside the one of the page.
+    ModalHeader: { defaultProps: { component: 'div' } },
+    DrawerHeader: { defaultProps: { component: 'div' } },
   },
 })
 
