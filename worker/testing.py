@@ -14,8 +14,15 @@ from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.plugins import Method, Model, Params
 from worker.privacy.accounting import Budget, Schedule, budget
+from worker.registry import registry
 from worker.training.engine import Work, groups_for
 from worker.training.streams import Streams
+
+
+def plain_methods() -> list[Method[Any]]:
+    """Those that every engine trains: they minimise the loss of the batch and have no objective of their own."""
+    methods = (one.plugin for one in registry().all("method"))
+    return [method for method in methods if method.objective(method.Params()) is None]
 
 
 def toy_table(rows: int = 300, *, task: Task = "binary", classes: int = 2, seed: int = 0) -> Table:

@@ -13,7 +13,7 @@ from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.privacy.accounting import Budget, Schedule
 from worker.registry import registry
-from worker.testing import toy_table, toy_work
+from worker.testing import plain_methods, toy_table, toy_work
 from worker.training import engine
 from worker.training.engine import Examples, Work, groups_for
 from worker.training.fleet.stack import Stack
@@ -21,7 +21,7 @@ from worker.training.fleet.stack_plan import Course, Plan
 from worker.training.fleet.stacked import StackedEngine
 from worker.training.streams import Streams
 
-METHODS = [one.plugin for one in registry().all("method")]
+METHODS = plain_methods()
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
     "momentum": {"optimizer": "sgd", "momentum": 0.9},

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.registry import registry
-from worker.testing import toy_table, toy_work
+from worker.testing import plain_methods, toy_table, toy_work
 from worker.training import engine
 from worker.training.checkpoints import FORMAT, Checkpoints, Snapshot
 from worker.training.engine import Watch
@@ -14,7 +13,7 @@ from worker.training.fleet import cpu
 from worker.training.fleet.cpu import FleetEngine
 from worker.training.opacus_trainer import OpacusEngine
 
-METHODS = [one.plugin for one in registry().all("method")]
+METHODS = plain_methods()
 ENGINES = [FleetEngine(), OpacusEngine()]
 
 

@@ -17,7 +17,7 @@ from worker.metrics._groups import Groups
 from worker.models.mlp import MlpParams
 from worker.plugins import GROUP, Model, NoParams
 from worker.registry import registry
-from worker.testing import toy_table, toy_work
+from worker.testing import plain_methods, toy_table, toy_work
 from worker.training import clipping, loop
 from worker.training.checkpoints import Checkpoints
 from worker.training.clipping import LinearGradients, ModuleGradients, Sample, figures, look, places, times
@@ -31,7 +31,7 @@ from worker.training.losses import per_record
 from worker.training.opacus_trainer import OpacusEngine, per_record_gradients
 from worker.training.streams import shared_key
 
-PRIVATE = [one.plugin for one in registry().all("method") if one.plugin.private]
+PRIVATE = [method for method in plain_methods() if method.private]
 ENGINES = [FleetEngine(), StackedEngine(), StackedEngine(draw_on_device=True), OpacusEngine()]
 CHOICES = [["sex"], ["race"], ["sex", "race"]]
 DP_SGD = registry().find("method", "dp_sgd").plugin

@@ -19,6 +19,7 @@ from worker.models.mlp import PLUGIN as MLP
 from worker.models.mlp import MlpParams
 from worker.privacy.accounting import Budget, Schedule
 from worker.registry import registry
+from worker.testing import plain_methods
 from worker.training import opacus_trainer
 from worker.training.engine import Examples, Work, groups_for
 from worker.training.fleet import cpu
@@ -145,7 +146,7 @@ def test_norms_and_clipped_sums_equal_a_loop_over_records(shape, threshold):
     np.testing.assert_allclose(moved * job.expected_batch, sums, rtol=1e-5, atol=resolution + 1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(one.plugin.name for one in registry().all("method")))
+@pytest.mark.parametrize("name", sorted(method.name for method in plain_methods()))
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 @pytest.mark.parametrize(
     "training",
@@ -199,7 +200,7 @@ def test_fifty_steps_without_noise_follow_torch(optimizer, decay, activation):
 
 
 def method_names():
-    return sorted(one.plugin.name for one in registry().all("method"))
+    return sorted(method.name for method in plain_methods())
 
 
 @pytest.mark.parametrize("name", method_names())

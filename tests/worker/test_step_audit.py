@@ -14,8 +14,7 @@ from worker.methods.dp_sgd import PLUGIN as DP_SGD
 from worker.methods.dpsgd_f import PLUGIN as DPSGD_F
 from worker.models.mlp import MlpParams
 from worker.privacy.step_audit import Claim, Steps, corrected, effective, p_values
-from worker.registry import registry
-from worker.testing import toy_table, toy_work
+from worker.testing import plain_methods, toy_table, toy_work
 from worker.training import opacus_trainer
 from worker.training.engine import Canaries, groups_for
 from worker.training.fleet import cpu, tape
@@ -23,7 +22,7 @@ from worker.training.fleet.cpu import FleetEngine
 from worker.training.opacus_trainer import OpacusEngine
 from worker.training.streams import Streams, poisson
 
-PRIVATE = [one.plugin for one in registry().all("method") if one.plugin.private]
+PRIVATE = [method for method in plain_methods() if method.private]
 TABLE = toy_table(2000)
 LEVEL = 0.05
 #: What an alarm would need in a study of ten such audits.

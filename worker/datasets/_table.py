@@ -75,11 +75,12 @@ class Encoded:
 
 def dense(numeric: Floats, active: Codes, inputs: int) -> Floats:
     """`[rows, inputs]` float32 of `Encoded`'s sparse form; `numeric` itself where there is nothing else."""
-    if not active.shape[1]:
+    if numeric.shape[1] == inputs:
         return numeric
     out = np.zeros((len(numeric), inputs), np.float32)
     out[:, : numeric.shape[1]] = numeric
-    np.put_along_axis(out, active.astype(np.int64), np.float32(1), axis=1)
+    if active.shape[1]:
+        np.put_along_axis(out, active.astype(np.int64), np.float32(1), axis=1)
     return out
 
 
