@@ -27,7 +27,8 @@ def param(
     `unit` is shown beside the field, `sweepable` allows a list of values, `advanced` folds it away, `log` asks for
     a logarithmic axis. `refers_to` says that the value refers to the chosen dataset: an `attribute` names one of its
     sensitive attributes, the form offers those that there are, and a submission that names another is refused; a number
-    within `bounds` is in the units of its features and refused where it is more than their whole range.
+    within `bounds` is in the units of its features and refused where it is more than their whole range, unless the
+    plugin has a `norm` that is not linf.
     All of it reaches the browser in the JSON Schema of the catalogue.
     """
     extra: dict[str, Any] = {"sweepable": sweepable, "advanced": advanced, "log": log}

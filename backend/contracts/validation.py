@@ -85,29 +85,17 @@ def sweep(
                 Problem(field=where, expected="distinct values", got=short(value), fix="Remove the repeated ones.")
             )
     if not problems:
-        problems += _order(schema, taken, field)
+        problems += _order(schema, taken, field) + _beyond(schema, taken, field, there or {})
     return taken, problems
 
 
 def _unknown_references(
     schema: dict[str, Any], options: Sequence[Any], where: str, there: Mapping[str, Sequence[Any]]
 ) -> list[Problem]:
-    """Names that the dataset lacks, or more than its features' range, among values that fit the schema."""
+    """Names that the dataset lacks, among values that fit the schema."""
     kind = schema.get("refers_to")
-    if kind is None or kind not in there:
+    if kind not in _REFERENCES or kind not in there:
         return []
-    if kind == "bounds":
-        low, high = there[kind]
-        return [
-            Problem(
-                field=where,
-                expected=f"at most {high - low:g}, the whole range of this dataset's features ({low:g} to {high:g})",
-                got=short(option),
-                fix=f"Give it in the units of the features; {0.1 * (high - low):g} is a tenth of their range.",
-            )
-            for option in options
-            if isinstance(option, int | float) and option > high - low
-        ]
     names = [name for option in options for name in (option if isinstance(option, list) else [option])]
     problems = [
         unknown_name(where, _REFERENCES[kind], name, there[kind])
@@ -116,6 +104,30 @@ def _unknown_references(
     ]
     nothing = f"This dataset has no {kind}: choose another dataset, or leave this out of the study."
     return problems if there[kind] else [one.model_copy(update={"fix": nothing}) for one in problems]
+
+
+def _beyond(
+    schema: dict[str, Any], taken: dict[str, list[Any]], field: str, there: Mapping[str, Sequence[Any]]
+) -> list[Problem]:
+    """Changes of a feature, `refers_to` bounds, that are more than the whole range of the dataset's features.
+
+    Where the plugin measures by another `norm` than linf a row may move farther than any of its features.
+    """
+    if "bounds" not in there or any(norm != "linf" for norm in taken.get("norm", ())):
+        return []
+    low, high = there["bounds"]
+    return [
+        Problem(
+            field=f"{field}.{name}",
+            expected=f"at most {high - low:g}, the whole range of this dataset's features ({low:g} to {high:g})",
+            got=short(value),
+            fix=f"Give it in the units of the features; {0.1 * (high - low):g} is a tenth of their range.",
+        )
+        for name, property_schema in schema.get("properties", {}).items()
+        if property_schema.get("refers_to") == "bounds"
+        for value in taken.get(name, ())
+        if isinstance(value, int | float) and value > high - low
+    ]
 
 
 def _order(schema: dict[str, Any], taken: dict[str, list[Any]], field: str) -> list[Problem]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.contracts.catalogue import Attribute, Catalogue, DatasetFacts, Plugin
+from backend.contracts.catalogue import AttackFacts, Attribute, Catalogue, DatasetFacts, ModelFacts, Plugin
 from backend.contracts.expansion import expand
 from backend.contracts.spec import JobSpec
 from backend.contracts.training import Training
@@ -252,3 +252,58 @@ def test_a_submission_that_names_another_attribute_is_refused():
     assert (problem.field, problem.got) == ("methods.0.params.attribute", '"gender"')
     assert problem.fix == "Use one of: age, race, sex."
     assert len(expand(spec(methods=[{"name": "grouped"}]), known, max_runs=100).settings) == 1
+
+
+PERTURBED = {
+    "properties": {
+        "norm": {"type": "string", "enum": ["linf", "l2"], "default": "linf", "sweepable": True},
+        "perturbation": {"type": "number", "minimum": 0, "default": 0.1, "sweepable": True, "refers_to": "bounds"},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "bounds", "wrong"),
+    [
+        ({"perturbation": [0.5, 1]}, (0.0, 1.0), []),
+        ({"perturbation": [0.5, 8]}, (0.0, 1.0), ["8.0"]),
+        ({"perturbation": 8}, (0.0, 255.0), []),
+        ({"perturbation": 2.5}, (-1.0, 1.0), ["2.5"]),
+        ({}, (0.0, 0.05), ["0.1"]),
+        # In l2 a row moves farther than any of its features, and nothing is known of features without bounds.
+        ({"perturbation": 2, "norm": "l2"}, (0.0, 1.0), []),
+        ({"perturbation": 8}, None, []),
+    ],
+)
+def test_a_perturbation_is_within_the_range_of_the_features(params, bounds, wrong):
+    found = sweep(PERTURBED, params, "m", {} if bounds is None else {"bounds": bounds})[1]
+    assert [(one.field, one.got) for one in found] == [("m.perturbation", value) for value in wrong]
+    for one in found:
+        assert f"({bounds[0]:g} to {bounds[1]:g})" in one.expected
+        assert "units of the features" in one.fix
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_what_needs_images_or_bounds_is_refused_where_there_are_none(images):
+    known = catalogue()
+    facts = known.plugins[0].dataset
+    assert facts is not None
+    if images:
+        facts = facts.model_copy(update={"bounds": (0.0, 1.0), "image": (1, 28, 28)})
+    plugins = [
+        known.plugins[0].model_copy(update={"dataset": facts}),
+        *known.plugins[1:],
+        plugin("model", "cnn", model=ModelFacts(images=True)),
+        plugin("attack", "auto_attack", attack=AttackFacts(bounded=True)),
+    ]
+    known = known.model_copy(update={"plugins": plugins})
+    asked = spec(model={"name": "cnn"}, evaluation={"attacks": [{"name": "auto_attack"}]})
+    if images:
+        assert len(expand(asked, known, max_runs=100).settings) == 3
+        return
+    with pytest.raises(InvalidRequest) as caught:
+        expand(asked, known, max_runs=100)
+    found = {problem.field: problem for problem in caught.value.problems}
+    assert set(found) == {"model.name", "evaluation.attacks.0.name"}
+    assert "no images" in found["model.name"].expected
+    assert "no bounds" in found["evaluation.attacks.0.name"].expected
